@@ -1,0 +1,58 @@
+// The control plane's configuration: the one place that reads the environment.
+import { z } from "zod";
+
+const natsSchemes = new Set(["nats:", "tls:", "ws:", "wss:"]);
+
+const natsUrls = z
+  .string("is required: one or more server URLs, separated by commas")
+  .transform((text) => text.split(",").map((part) => part.trim()))
+  .refine((urls) => urls.every(isNatsUrl), "must be nats://, tls://, ws:// or wss:// URLs")
+  .refine((urls) => new Set(urls.map(isWebSocket)).size === 1, "must not mix ws:// and nats:// URLs");
+
+const Environment = z.object({
+  NATS_URL: natsUrls,
+  MUSTER_HOST: z.string().regex(/^[A-Za-z0-9.:_-]+$/, "must be a host name or an address").default("127.0.0.1"),
+  MUSTER_PORT: z
+    .string()
+    .regex(/^[0-9]{1,5}$/, "must be a port, 0 to 65535 (0: a free one)")
+    .transform(Number)
+    .refine((port) => port <= 65535, "must be a port, 0 to 65535 (0: a free one)")
+    .default(4600),
+  LOG_LEVEL: z.enum(["debug", "info", "warn", "error"], "must be debug, info, warn or error").default("info"),
+});
+
+/** What the control plane is started with. */
+export type Config = {
+  /** NATS servers of one cluster. */
+  natsUrls: string[];
+  /** Address to listen on; loopback unless told otherwise, because there is no login yet. */
+  host: string;
+  /** Port to listen on; 0 takes a free one. */
+  port: number;
+  logLevel: "debug" | "info" | "warn" | "error";
+};
+
+/** Reads the configuration, or names every bad variable, one line each. An empty variable is an absent one. */
+export function readConfig(
+  env: Record<string, string | undefined>,
+): { ok: true; config: Config } | { ok: false; problems: string[] } {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
+  const parsed = Environment.safeParse(given);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`);
+    return { ok: false, problems: [...new Set(problems)] };
+  }
+  const { NATS_URL, MUSTER_HOST, MUSTER_PORT, LOG_LEVEL } = parsed.data;
+  return { ok: true, config: { natsUrls: NATS_URL, host: MUSTER_HOST, port: MUSTER_PORT, logLevel: LOG_LEVEL } };
+}
+
+/** Whether a NATS URL goes over WebSocket. */
+export function isWebSocket(url: string): boolean {
+  return /^wss?:/i.test(url);
+}
+
+function isNatsUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const url = new URL(text);
+  return natsSchemes.has(url.protocol) && url.hostname !== "";
+}

@@ -1,0 +1,85 @@
+// Dead letters as they lie in the stream, copies of one put together.
+import { dlqFilter, dlqStream, isName, replayHeaders } from "@muster/contracts";
+import { fail } from "../errors.ts";
+import type { Nats } from "../nats/connection.ts";
+import { toRecord } from "../nats/headers.ts";
+import { type Stored, scanStream } from "../nats/scan.ts";
+
+/** A dead letter. What comes from its headers is as untrusted as its body. */
+export type DeadLetter = {
+  id: string;
+  /** Sequences in the dead-letter stream: the first, then its copies. */
+  sequences: number[];
+  stream: string;
+  group: string;
+  reason: string;
+  /** Sequence and store time of the message it was. */
+  seq: number;
+  storeTime: string;
+  eventId: string;
+  headers: Record<string, string>;
+  body: Uint8Array;
+};
+
+/** The dead letters of a stream in order, each once, with all its copies. */
+export async function readDeadLetters(nats: Nats, stream: string, group?: string, reason?: string): Promise<DeadLetter[]> {
+  const found = new Map<string, DeadLetter>();
+  try {
+    for await (const message of scanStream(nats, dlqStream(stream), { filter: filterOf(stream, group, reason) })) {
+      const letter = toDeadLetter(stream, message);
+      const first = found.get(letter.id);
+      // A copy outlived the dedupe window of the stream; it is the same dead letter.
+      if (first === undefined) found.set(letter.id, letter);
+      else first.sequences.push(message.seq);
+    }
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "no_stream")) throw error;
+  }
+  return [...found.values()];
+}
+
+/** The dead letter with all its copies, or nothing. The id names its group, which narrows the search. */
+export async function findDeadLetter(nats: Nats, stream: string, id: string): Promise<DeadLetter | undefined> {
+  const letters = await readDeadLetters(nats, stream, groupOf(id));
+  return letters.find((letter) => letter.id === id);
+}
+
+/** The dead letter, or error `not_found`. */
+export async function getStoredDeadLetter(nats: Nats, stream: string, id: string): Promise<DeadLetter> {
+  const letter = await findDeadLetter(nats, stream, id);
+  if (letter === undefined) throw fail("not_found", `dead letter ${id} is not in ${dlqStream(stream)}: replayed, discarded, or never there`);
+  return letter;
+}
+
+/** A message of the dead-letter stream as a dead letter; subject before headers, because members may only publish under their own. */
+export function toDeadLetter(stream: string, message: Stored): DeadLetter {
+  const headers = toRecord(message.headers);
+  const [, , , group = "", reason = ""] = message.subject.split(".");
+  return {
+    id: headers["Muster-Dlq-Id"] ?? headers["Nats-Msg-Id"] ?? `seq.${message.seq}`,
+    sequences: [message.seq],
+    stream,
+    group,
+    reason,
+    seq: toSequence(headers["Muster-Dlq-Seq"]),
+    storeTime: headers["Muster-Dlq-Store-Time"] ?? "0",
+    eventId: replayHeaders(headers)["Muster-Event-Id"] ?? "",
+    headers,
+    body: message.data,
+  };
+}
+
+function filterOf(stream: string, group: string | undefined, reason: string | undefined): string {
+  if (reason === undefined) return dlqFilter(stream, group);
+  return `muster.dlq.${stream}.${group ?? "*"}.${reason}`;
+}
+
+// dl.<group>.<24 hex>.<seq>; groups have no dots.
+function groupOf(id: string): string | undefined {
+  const group = /^dl\.([^.]+)\.[0-9a-f]{24}\.\d+$/.exec(id)?.[1];
+  return group !== undefined && isName(group) ? group : undefined;
+}
+
+function toSequence(text: string | undefined): number {
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : 0;
+}

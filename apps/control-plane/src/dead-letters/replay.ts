@@ -1,0 +1,129 @@
+// Sends one dead letter back to the group that failed it. Every step may be the last one before a crash.
+import { dlqStream } from "@muster/contracts";
+import { JetStreamApiError } from "@nats-io/jetstream";
+import { asMusterError, fail } from "../errors.ts";
+import type { Nats } from "../nats/connection.ts";
+import { publish } from "../nats/publish.ts";
+import { messageAt } from "../nats/scan.ts";
+import { type Check, checkReplay, type ReplayOptions } from "./check.ts";
+import { type Claim, finishClaim, isHeld, LEASE_MS, type ReplayRecord, readClaim, releaseClaim, takeClaim } from "./claim.ts";
+import { type DeadLetter, toDeadLetter } from "./read.ts";
+import type { Target } from "./target.ts";
+
+/** What became of one dead letter. `held`: another replay of it is under way. `gone`: it left meanwhile. */
+export type ReplayOutcome =
+  | { id: string; outcome: "replayed"; event_id: string; replay_number: number; seq: number }
+  | { id: string; outcome: "would_replay"; event_id: string; replay_number: number }
+  | { id: string; outcome: "refused" | "held" | "gone" | "failed"; code: string; error: string };
+
+/** The points between the steps of a replay. */
+export type ReplayStep = "claimed" | "published" | "deleted" | "released";
+
+/** Clock, lease and a hook between the steps; for tests. */
+export type ReplayHooks = {
+  now?: () => number;
+  leaseMs?: number;
+  /** Awaited after each step; what it throws ends the replay there, as a crash would. */
+  onStep?: (step: ReplayStep) => void | Promise<void>;
+};
+
+/**
+ * Checks, claims, publishes, deletes, releases, in this order. After a crash
+ * - behind the claim, nothing has happened: another replay takes over when the lease has ended;
+ * - behind the publish, the dead letter is still there: another replay publishes once more, which the
+ *   dedupe window drops or the ledger makes harmless, and goes on to delete it;
+ * - behind the delete, only the claim is left, which hinders nobody.
+ */
+export async function replayOne(
+  nats: Nats,
+  letter: DeadLetter,
+  target: Target,
+  options: ReplayOptions & { dry_run?: boolean | undefined } = {},
+  hooks: ReplayHooks = {},
+): Promise<ReplayOutcome> {
+  const { now = Date.now, leaseMs = LEASE_MS, onStep = () => undefined } = hooks;
+  const { id, stream } = letter;
+  const before = await readClaim(nats, stream, id);
+  const check = await checkReplay(nats, letter, target, options, isResumed(before.record, options));
+  if (check.type === "refused") return { id, outcome: "refused", code: check.code, error: check.error };
+  if (isHeld(before.record, now())) return held(id);
+  const other = otherEvent(before.record, options);
+  if (other !== undefined) return { id, outcome: "refused", code: "begun_as_event", error: other };
+  if (options.dry_run === true) return { id, outcome: "would_replay", event_id: check.eventId, replay_number: check.replayNumber };
+
+  const claim = await takeClaim(nats, stream, claimed(letter, options), before, { nowMs: now(), leaseMs });
+  if (claim === undefined) return held(id);
+  await onStep("claimed");
+  // Whoever held the claim before us may have finished between our reading and our claim.
+  if (!(await isStillThere(nats, letter))) {
+    await releaseClaim(nats, claim);
+    return gone(id);
+  }
+  const seq = await send(nats, letter, check, claim, now);
+  if (typeof seq !== "number") return seq;
+  await onStep("published");
+  for (const sequence of letter.sequences) await remove(nats, dlqStream(stream), sequence);
+  await onStep("deleted");
+  await finishClaim(nats, claim);
+  await onStep("released");
+  return { id, outcome: "replayed", event_id: check.eventId, replay_number: check.replayNumber, seq };
+}
+
+type Ready = Extract<Check, { type: "ready" }>;
+
+async function send(nats: Nats, letter: DeadLetter, check: Ready, claim: Claim, now: () => number): Promise<number | ReplayOutcome> {
+  const { id, stream } = letter;
+  // Stalled for longer than the lease: somebody else may be at it.
+  if (now() >= Date.parse(claim.record.lease_until)) return held(id);
+  const answer = await publish(nats, check.subject, letter.body, check.headers);
+  if (answer.type === "stored" && answer.stream === stream) return answer.seq;
+  await releaseClaim(nats, claim);
+  if (answer.type === "refused") return { id, outcome: "failed", code: "stream_refused", error: `stream ${stream} refused it: ${answer.error} (${answer.errCode})` };
+  const where = answer.type === "stored" ? `stream ${answer.stream} took it instead` : "no stream took it";
+  return { id, outcome: "failed", code: "no_stream", error: `${where} on ${check.subject}; the dead letter stays. Apply the group again` };
+}
+
+async function isStillThere(nats: Nats, letter: DeadLetter): Promise<boolean> {
+  const message = await messageAt(nats, dlqStream(letter.stream), letter.sequences[0] ?? 0);
+  return message !== undefined && toDeadLetter(letter.stream, message).id === letter.id;
+}
+
+async function remove(nats: Nats, stream: string, sequence: number): Promise<void> {
+  try {
+    await nats.jsm.streams.deleteMessage(stream, sequence, false);
+  } catch (error) {
+    // Gone already: a replay that took over from us was quicker.
+    if (error instanceof JetStreamApiError && (await messageAt(nats, stream, sequence)) === undefined) return;
+    throw asMusterError(error) ?? fail("nats_error", `dead letter at ${sequence} of ${stream} could not be deleted`, error);
+  }
+}
+
+function claimed(letter: DeadLetter, { as_event_id }: ReplayOptions) {
+  return {
+    id: letter.id,
+    group: letter.group,
+    event_id: letter.eventId,
+    sequence: letter.seq,
+    store_time: letter.storeTime,
+    ...(as_event_id === undefined ? {} : { as_event_id }),
+  };
+}
+
+function isResumed(record: ReplayRecord | undefined, { as_event_id }: ReplayOptions): boolean {
+  return as_event_id !== undefined && record?.state === "claimed" && record.as_event_id === as_event_id;
+}
+
+// A replay that did not finish may have been published: as another event it would have two effects.
+function otherEvent(record: ReplayRecord | undefined, { as_event_id }: ReplayOptions): string | undefined {
+  if (record?.state !== "claimed" || record.as_event_id === as_event_id) return undefined;
+  const how = record.as_event_id === undefined ? "as the event it is (without as_event_id)" : `with as_event_id ${record.as_event_id}`;
+  return `an earlier replay of it did not finish and may have been sent; repeat it ${how}`;
+}
+
+function held(id: string): ReplayOutcome {
+  return { id, outcome: "held", code: "held", error: "another replay of it is under way; it is free again when that ends, or after 30 s" };
+}
+
+function gone(id: string): ReplayOutcome {
+  return { id, outcome: "gone", code: "not_found", error: "it is no longer among the dead letters: replayed or discarded meanwhile" };
+}

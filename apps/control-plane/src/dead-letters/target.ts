@@ -1,0 +1,59 @@
+// Where replays of a stream's groups go, looked at once for a whole run of replays.
+import { buckets, createVerdict, type GroupSpec, type Verdict, replayFilter } from "@muster/contracts";
+import type { StreamInfo } from "@nats-io/jetstream";
+import { fail } from "../errors.ts";
+import { maxMessageSize } from "../groups/change.ts";
+import { filtersOfConsumer, findConsumer } from "../groups/consumer.ts";
+import { getSpec } from "../groups/specs.ts";
+import { getStream } from "../groups/streams.ts";
+import { isCovered } from "../groups/subjects.ts";
+import { getText } from "../nats/bucket.ts";
+import type { Nats } from "../nats/connection.ts";
+
+/** A group that can take replays, and the verdicts of its contracts as they are now. */
+export type Target = {
+  stream: string;
+  group: string;
+  spec: GroupSpec;
+  /** The largest message, headers included, that the stream takes. */
+  maxBytes: number;
+  verdict(contract: string): Promise<((body: Uint8Array) => Verdict) | undefined>;
+};
+
+/** Finds targets by group and remembers them, failures too. */
+export function createTargets(nats: Nats, stream: string): (group: string) => Promise<Target> {
+  const found = new Map<string, Promise<Target>>();
+  let info: Promise<StreamInfo> | undefined;
+  return (group) => {
+    info ??= getStream(nats, stream);
+    const target = found.get(group) ?? findTarget(nats, stream, group, info);
+    found.set(group, target);
+    return target;
+  };
+}
+
+async function findTarget(nats: Nats, stream: string, group: string, info: Promise<StreamInfo>): Promise<Target> {
+  const { config } = await info;
+  const { spec } = await getSpec(nats, stream, group);
+  const filter = replayFilter(stream, group);
+  const consumer = await findConsumer(nats, stream, group);
+  // On an interest stream a replay without its consumer would be acknowledged and gone.
+  const takes = consumer !== undefined && isCovered(filtersOfConsumer(consumer.config), filter);
+  if (!takes || !isCovered(config.subjects, filter)) {
+    throw fail("no_group", `group ${group} of stream ${stream} takes no replays: its consumer or the subject ${filter} is missing; apply the group again`);
+  }
+  const verdicts = new Map<string, Promise<((body: Uint8Array) => Verdict) | undefined>>();
+  const verdict = (contract: string) => {
+    const known = verdicts.get(contract) ?? readVerdict(nats, contract);
+    verdicts.set(contract, known);
+    return known;
+  };
+  const limit = config.max_msg_size > 0 ? config.max_msg_size : Number.POSITIVE_INFINITY;
+  const maxPayload = nats.nc.info?.max_payload ?? maxMessageSize(nats);
+  return { stream, group, spec, maxBytes: Math.min(limit, maxPayload), verdict };
+}
+
+async function readVerdict(nats: Nats, contract: string): Promise<((body: Uint8Array) => Verdict) | undefined> {
+  const schema = await getText(nats, buckets.contracts, contract);
+  return schema === undefined ? undefined : createVerdict(contract, JSON.parse(schema) as unknown);
+}

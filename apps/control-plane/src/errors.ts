@@ -1,0 +1,55 @@
+// The errors a caller may meet: one code each, stable, with the HTTP answer it becomes.
+import { MusterError } from "@muster/contracts";
+import { JetStreamApiError } from "@nats-io/jetstream";
+import { ClosedConnectionError, DrainingConnectionError, errors as natsErrors, NoRespondersError, RequestError, TimeoutError } from "@nats-io/nats-core";
+import { TRPCError } from "@trpc/server";
+
+type TrpcCode = ConstructorParameters<typeof TRPCError>[0]["code"];
+
+/** Codes whose answer is not "bad request". The code is the contract, the text may change. */
+const answers: Record<string, TrpcCode> = {
+  nats_down: "SERVICE_UNAVAILABLE",
+  nats_error: "BAD_GATEWAY",
+  not_found: "NOT_FOUND",
+  no_group: "NOT_FOUND",
+  no_stream: "NOT_FOUND",
+  changed_meanwhile: "CONFLICT",
+  needs_new_consumer: "PRECONDITION_FAILED",
+  needs_new_stream: "PRECONDITION_FAILED",
+  overlapping_filters: "PRECONDITION_FAILED",
+  foreign: "PRECONDITION_FAILED",
+  bad_record: "INTERNAL_SERVER_ERROR",
+};
+
+/** A `MusterError` with a stable code; `message` says what failed with which names, and what to do. */
+export function fail(code: string, message: string, cause?: unknown): MusterError {
+  return new MusterError(code, message, cause === undefined ? undefined : { cause });
+}
+
+/** Gives an error of the NATS client its code, so that callers branch on codes alone. */
+export function asMusterError(error: unknown): MusterError | undefined {
+  if (error instanceof MusterError) return error;
+  if (isUnreachable(error)) return fail("nats_down", "NATS or its JetStream does not answer; try again when it is back", error);
+  if (error instanceof JetStreamApiError) return fail("nats_error", `NATS refused: ${error.message} (${error.code})`, error);
+  return undefined;
+}
+
+/** The tRPC error for what a procedure threw. What is not ours becomes "internal error", and nothing of it leaks. */
+export function toTrpcError(error: TRPCError): TRPCError {
+  const ours = asMusterError(error.cause ?? error);
+  if (ours !== undefined) {
+    return new TRPCError({ code: answers[ours.code] ?? "BAD_REQUEST", message: ours.message, cause: ours });
+  }
+  return error;
+}
+
+function isUnreachable(error: unknown): boolean {
+  if (error instanceof RequestError) return error.isNoResponders() || error.cause instanceof TimeoutError;
+  return (
+    error instanceof TimeoutError ||
+    error instanceof NoRespondersError ||
+    error instanceof ClosedConnectionError ||
+    error instanceof DrainingConnectionError ||
+    error instanceof natsErrors.ConnectionError
+  );
+}

@@ -1,0 +1,66 @@
+// The buckets behind every group, made once, the same for all.
+import { ATTEMPTS_TTL_MS, buckets, MEMBER_TTL_MS } from "@muster/contracts";
+import type { StreamConfig } from "@nats-io/jetstream";
+import { fail } from "../errors.ts";
+import { bucketStream } from "../nats/bucket.ts";
+import type { Nats } from "../nats/connection.ts";
+import { type Change, mark, ns } from "./change.ts";
+import { createStream, findStream, updateStream } from "./streams.ts";
+
+type Bucket = { name: string; history: number; ttlMs: number; hasMarkers: boolean };
+
+const plain = { history: 1, ttlMs: 0, hasMarkers: false };
+
+const all: readonly Bucket[] = [
+  { ...plain, name: buckets.groups, history: 10 },
+  { ...plain, name: buckets.contracts, history: 10 },
+  { ...plain, name: buckets.members, ttlMs: MEMBER_TTL_MS, hasMarkers: true },
+  { ...plain, name: buckets.attempts, ttlMs: ATTEMPTS_TTL_MS },
+  // History, so that the transitions of a row can be looked at.
+  { ...plain, name: buckets.ledger, history: 5 },
+  { ...plain, name: buckets.replays },
+];
+
+/** Makes the buckets that are missing. One that others made is taken as it is when it can serve. */
+export async function provisionBuckets(nats: Nats, replicas: number): Promise<Change[]> {
+  const changes: Change[] = [];
+  for (const bucket of all) changes.push({ what: `bucket ${bucket.name}`, change: await provision(nats, bucket, replicas) });
+  return changes;
+}
+
+async function provision(nats: Nats, bucket: Bucket, replicas: number): Promise<Change["change"]> {
+  const name = bucketStream(bucket.name);
+  const wanted = configOf(bucket, replicas);
+  const found = await findStream(nats, name);
+  if (found === undefined) {
+    return (await createStream(nats, { ...wanted, name })) === "created" ? "created" : "unchanged";
+  }
+  if (found.config.max_msgs_per_subject < bucket.history || found.config.sealed) {
+    throw fail("foreign", `bucket ${bucket.name} is there but cannot serve: it keeps ${found.config.max_msgs_per_subject} values a key, ${bucket.history} are needed`);
+  }
+  // Without direct access members cannot get; with rollups one hostile put empties the bucket.
+  const needsDirect = !found.config.allow_direct;
+  const needsNoRollup = !bucket.hasMarkers && found.config.allow_rollup_hdrs;
+  if (!needsDirect && !needsNoRollup) return "unchanged";
+  await updateStream(nats, name, { allow_direct: true, ...(needsNoRollup ? { allow_rollup_hdrs: false } : {}) });
+  return "updated";
+}
+
+function configOf(bucket: Bucket, replicas: number): Partial<StreamConfig> {
+  return {
+    subjects: [`$KV.${bucket.name}.>`],
+    storage: "file",
+    retention: "limits",
+    discard: "new",
+    num_replicas: replicas,
+    max_msgs_per_subject: bucket.history,
+    max_age: ns(bucket.ttlMs),
+    duplicate_window: ns(bucket.ttlMs > 0 ? Math.min(bucket.ttlMs, 120_000) : 120_000),
+    allow_direct: true,
+    deny_delete: true,
+    // The server needs rollups for delete markers, and forces them on there.
+    allow_rollup_hdrs: bucket.hasMarkers,
+    ...(bucket.hasMarkers ? { allow_msg_ttl: true, subject_delete_marker_ttl: ns(bucket.ttlMs) } : {}),
+    metadata: mark("bucket"),
+  };
+}

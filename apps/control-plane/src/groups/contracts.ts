@@ -1,0 +1,34 @@
+// The contracts a group accepts, put where its members get them.
+import { buckets, contractSchemas } from "@muster/contracts";
+import { fail } from "../errors.ts";
+import { getEntry, putEntry } from "../nats/bucket.ts";
+import type { Nats } from "../nats/connection.ts";
+import type { Change } from "./change.ts";
+import { canonicalJson } from "./canonical.ts";
+
+/** Writes the JSON Schema of each contract where it differs from the one that is there. */
+export async function provisionContracts(nats: Nats, contracts: readonly string[]): Promise<Change[]> {
+  const changes: Change[] = [];
+  for (const name of contracts) changes.push({ what: `contract ${name}`, change: await provision(nats, name) });
+  return changes;
+}
+
+async function provision(nats: Nats, name: string): Promise<Change["change"]> {
+  const schema = canonicalJson(contractSchemas[name as keyof typeof contractSchemas]);
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const entry = await getEntry(nats, buckets.contracts, name);
+    const there = entry?.value === undefined ? undefined : new TextDecoder().decode(entry.value);
+    if (there !== undefined && isSame(there, schema)) return "unchanged";
+    const written = await putEntry(nats, buckets.contracts, name, schema, entry?.revision ?? 0);
+    if (written !== "conflict") return there === undefined ? "created" : "updated";
+  }
+  throw fail("changed_meanwhile", `contract ${name} is being changed by others; apply again`);
+}
+
+function isSame(text: string, canonical: string): boolean {
+  try {
+    return canonicalJson(JSON.parse(text)) === canonical;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,43 @@
+// Subject filters as sets: which covers which, which overlap.
+
+/** Whether every subject that `inner` matches is matched by `outer`. */
+export function covers(outer: string, inner: string): boolean {
+  const a = outer.split(".");
+  const b = inner.split(".");
+  for (const [i, token] of a.entries()) {
+    const other = b[i];
+    if (token === ">") return other !== undefined;
+    if (other === undefined || other === ">") return false;
+    if (token !== "*" && token !== other) return false;
+  }
+  return a.length === b.length;
+}
+
+/** Whether some subject is matched by both. */
+export function overlap(left: string, right: string): boolean {
+  const a = left.split(".");
+  const b = right.split(".");
+  for (let i = 0; ; i++) {
+    const [x, y] = [a[i], b[i]];
+    if (x === undefined || y === undefined) return x === y;
+    if (x === ">" || y === ">") return true;
+    if (x !== y && x !== "*" && y !== "*") return false;
+  }
+}
+
+/** Whether one of `filters` covers `subject`. */
+export function isCovered(filters: readonly string[], subject: string): boolean {
+  return filters.some((filter) => covers(filter, subject));
+}
+
+/** The filters without those that another one covers, each once, in a stable order. */
+export function smallest(filters: readonly string[]): string[] {
+  const unique = [...new Set(filters)].sort();
+  return unique.filter((filter) => !unique.some((other) => other !== filter && covers(other, filter)));
+}
+
+/** Whether the two lists hold the same subjects. */
+export function isSameSet(left: readonly string[], right: readonly string[]): boolean {
+  const [a, b] = [new Set(left), new Set(right)];
+  return a.size === b.size && [...a].every((subject) => b.has(subject));
+}

@@ -1,0 +1,99 @@
+// Key-value buckets as the protocol's "Wire" section has them: direct gets, and puts by compare and set.
+import { Empty, type Payload, RequestError } from "@nats-io/nats-core";
+import { fail } from "../errors.ts";
+import type { Nats } from "./connection.ts";
+import { publish } from "./publish.ts";
+import { scanStream } from "./scan.ts";
+
+const TIMEOUT_MS = 5000;
+const WRONG_LAST_SEQUENCE = 10071;
+
+/** What a key holds: no value means deleted, and the revision is then its marker's. */
+export type Entry = { value: Uint8Array | undefined; revision: number };
+
+/** The stream behind a bucket. */
+export function bucketStream(bucket: string): string {
+  return `KV_${bucket}`;
+}
+
+/** What is under the key, or nothing. Throws `no_bucket` when the bucket is not there. */
+export async function getEntry(nats: Nats, bucket: string, key: string): Promise<Entry | undefined> {
+  const subject = `$JS.API.DIRECT.GET.${bucketStream(bucket)}.$KV.${bucket}.${key}`;
+  const answer = await nats.nc.request(subject, Empty, { timeout: TIMEOUT_MS }).catch((error: unknown) => {
+    if (error instanceof RequestError && error.isNoResponders()) throw missing(bucket, error);
+    throw error;
+  });
+  const headers = answer.headers;
+  const revision = Number(headers?.last("Nats-Sequence") || 0);
+  if (revision > 0) return { value: isMarker(headers) ? undefined : answer.data, revision };
+  if (headers?.code === 404) return undefined;
+  throw fail("nats_error", `get of ${key} in ${bucket} failed: ${headers?.code ?? 0} ${headers?.description ?? ""}`);
+}
+
+/** As {@link getEntry}, the value as text; deleted is nothing, and so is a bucket that was never made. */
+export async function getText(nats: Nats, bucket: string, key: string): Promise<string | undefined> {
+  try {
+    const entry = await getEntry(nats, bucket, key);
+    return entry?.value === undefined ? undefined : new TextDecoder().decode(entry.value);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Writes the key if it still is at `revision` (0: absent); gives the new revision, or "conflict". */
+export async function putEntry(
+  nats: Nats,
+  bucket: string,
+  key: string,
+  value: Payload,
+  revision: number,
+  operation?: "DEL",
+): Promise<number | "conflict"> {
+  const answer = await publish(nats, `$KV.${bucket}.${key}`, value, {
+    "Nats-Expected-Last-Subject-Sequence": String(revision),
+    ...(operation === undefined ? {} : { "KV-Operation": operation }),
+  });
+  if (answer.type === "stored") return answer.seq;
+  if (answer.type === "no_stream") throw missing(bucket);
+  if (answer.errCode === WRONG_LAST_SEQUENCE) return "conflict";
+  throw fail("nats_error", `put of ${key} in ${bucket} failed: ${answer.error} (${answer.errCode})`);
+}
+
+/** Deletes the key if it still is at `revision`; says whether it did. */
+export async function deleteEntry(nats: Nats, bucket: string, key: string, revision: number): Promise<boolean> {
+  return (await putEntry(nats, bucket, key, Empty, revision, "DEL")) !== "conflict";
+}
+
+/** The last values of the keys that match `filter`, markers left out; empty when there is no such bucket. */
+export async function readBucket(
+  nats: Nats,
+  bucket: string,
+  filter: string,
+): Promise<Map<string, { value: Uint8Array; revision: number }>> {
+  const prefix = `$KV.${bucket}.`;
+  const entries = new Map<string, { value: Uint8Array; revision: number }>();
+  try {
+    for await (const message of scanStream(nats, bucketStream(bucket), { filter: prefix + filter })) {
+      const key = message.subject.slice(prefix.length);
+      if (isMarker(message.headers)) entries.delete(key);
+      else entries.set(key, { value: message.data, revision: message.seq });
+    }
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+  return entries;
+}
+
+function isMarker(headers: { last(name: string): string } | undefined): boolean {
+  const operation = headers?.last("KV-Operation");
+  return operation === "DEL" || operation === "PURGE" || Boolean(headers?.last("Nats-Marker-Reason"));
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && (error.code === "no_bucket" || error.code === "no_stream");
+}
+
+function missing(bucket: string, cause?: unknown): Error {
+  return fail("no_bucket", `bucket ${bucket} is not there, or JetStream is off; \`groups apply\` makes it`, cause);
+}

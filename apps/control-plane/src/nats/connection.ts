@@ -1,0 +1,116 @@
+// The link to NATS: connects for ever, and says at once when there is no connection.
+import { setTimeout as sleep } from "node:timers/promises";
+import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { type ConnectionOptions, type NatsConnection, wsconnect } from "@nats-io/nats-core";
+import { connect } from "@nats-io/transport-node";
+import { isWebSocket } from "../config.ts";
+import { fail } from "../errors.ts";
+import type { Log } from "../log.ts";
+
+const RETRY_MS = 500;
+const REQUEST_MS = 5000;
+
+/** A live connection and the JetStream clients over it. */
+export type Nats = { nc: NatsConnection; js: JetStreamClient; jsm: JetStreamManager };
+
+/**
+ * Keeps a connection to NATS for as long as the process lives. `current()` gives it, or throws
+ * `nats_down` without waiting, so that a caller hears of an outage now and not after a time-out.
+ */
+export class NatsLink {
+  readonly #urls: string[];
+  readonly #log: Log;
+  readonly #closing = new AbortController();
+  readonly #supervised: Promise<void>;
+  #nats: Nats | undefined;
+  #isUp = false;
+
+  constructor(urls: string[], log: Log) {
+    this.#urls = urls;
+    this.#log = log;
+    this.#supervised = this.#keep();
+  }
+
+  /** Whether the connection is there at this moment. */
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
+  /** The clients; throws `nats_down` while there is no connection. */
+  current(): Nats {
+    if (this.#nats === undefined || !this.#isUp) {
+      throw fail("nats_down", `NATS is not reachable at ${this.#urls.map(withoutUser).join(", ")}; start nats-server or correct NATS_URL`);
+    }
+    return this.#nats;
+  }
+
+  /** Ends the connection; safe to call twice. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#nats?.nc.close();
+    await this.#supervised;
+  }
+
+  async #keep(): Promise<void> {
+    let isFirstFailure = true;
+    while (!this.#closing.signal.aborted) {
+      try {
+        const nc = await open(this.#urls);
+        if (this.#closing.signal.aborted) return await nc.close();
+        isFirstFailure = true;
+        await this.#live(nc);
+      } catch (error) {
+        if (isFirstFailure) this.#log.warn({ error: String(error), servers: this.#urls.map(withoutUser) }, "waiting for NATS");
+        isFirstFailure = false;
+      }
+      await sleep(RETRY_MS, undefined, { signal: this.#closing.signal }).catch(() => undefined);
+    }
+  }
+
+  /** Follows one connection until it is closed; the client reconnects by itself within. */
+  async #live(nc: NatsConnection): Promise<void> {
+    const jsm = await jetstreamManager(nc, { checkAPI: false, timeout: REQUEST_MS });
+    this.#nats = { nc, js: jetstream(nc, { timeout: REQUEST_MS }), jsm };
+    this.#isUp = true;
+    this.#log.info({ server: nc.getServer(), version: nc.info?.version }, "connected");
+    for await (const status of nc.status()) {
+      if (status.type === "disconnect") {
+        this.#isUp = false;
+        this.#log.warn({}, "disconnected");
+      } else if (status.type === "reconnect") {
+        this.#isUp = true;
+        this.#log.info({ server: status.server }, "reconnected");
+      } else if (status.type === "error") {
+        this.#log.error({ error: String(status.error) }, "NATS error");
+      }
+    }
+    this.#isUp = false;
+  }
+}
+
+async function open(urls: string[]): Promise<NatsConnection> {
+  const first = new URL(urls[0] ?? "");
+  const options: ConnectionOptions = {
+    servers: urls.map(withoutUser),
+    name: "muster-control-plane",
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: RETRY_MS,
+    timeout: REQUEST_MS,
+    ...credentials(first),
+  };
+  return isWebSocket(urls[0] ?? "") ? await wsconnect(options) : await connect(options);
+}
+
+function credentials(url: URL): Pick<ConnectionOptions, "user" | "pass" | "token"> {
+  if (url.username === "") return {};
+  const name = decodeURIComponent(url.username);
+  return url.password === "" ? { token: name } : { user: name, pass: decodeURIComponent(url.password) };
+}
+
+/** The URL without its user and password, which must not reach logs or answers. */
+function withoutUser(text: string): string {
+  const url = new URL(text);
+  url.username = "";
+  url.password = "";
+  return url.href.replace(/\/$/, "");
+}

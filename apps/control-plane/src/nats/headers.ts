@@ -1,0 +1,26 @@
+// Message headers as a plain record: case-sensitive, the last value wins, empty is absent.
+import type { MsgHdrs } from "@nats-io/nats-core";
+
+// What a direct get adds to the message it reads; never part of the message itself.
+const addedByDirectGet = new Set([
+  "Nats-Stream",
+  "Nats-Subject",
+  "Nats-Sequence",
+  "Nats-Time-Stamp",
+  "Nats-Num-Pending",
+  "Nats-Last-Sequence",
+  "Nats-UpTo-Sequence",
+]);
+
+/** The headers of a stored message. */
+export function toRecord(headers: MsgHdrs | undefined): Record<string, string> {
+  const record: Record<string, string> = {};
+  for (const name of headers?.keys() ?? []) {
+    const value = headers?.last(name) ?? "";
+    // defineProperty, because a header may be called __proto__.
+    if (value !== "" && !addedByDirectGet.has(name)) {
+      Object.defineProperty(record, name, { value, enumerable: true, writable: true, configurable: true });
+    }
+  }
+  return record;
+}

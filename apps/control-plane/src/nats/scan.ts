@@ -1,0 +1,113 @@
+// Reads a stream by sequence without a consumer, because a work queue takes no second one.
+import { createInbox, type Msg, type MsgHdrs } from "@nats-io/nats-core";
+import { JetStreamApiError } from "@nats-io/jetstream";
+import { fail } from "../errors.ts";
+import type { Nats } from "./connection.ts";
+import { storeTimeOf } from "./store-time.ts";
+
+const BATCH = 512;
+// Bounds what one batch puts in flight: a server drops a connection that falls too far behind.
+const BATCH_BYTES = 8 * 1024 * 1024;
+const TIMEOUT_MS = 5000;
+const STREAM_NOT_FOUND = 10059;
+const NO_MESSAGE_FOUND = 10037;
+
+/** A message as it lies in a stream. */
+export type Stored = {
+  subject: string;
+  seq: number;
+  /** When it was stored, in nanoseconds, as text. */
+  storeTime: string;
+  headers: MsgHdrs | undefined;
+  data: Uint8Array;
+};
+
+/** Where a scan begins and ends (sequences, both included), and one subject filter. */
+export type ScanOptions = { from?: number; upTo?: number; filter?: string };
+
+/**
+ * The messages of a stream in order. Messages deleted meanwhile are left out; those that arrive
+ * meanwhile are read too, unless `upTo` says otherwise. Throws `no_stream` when it is not there.
+ */
+export async function* scanStream(nats: Nats, stream: string, options: ScanOptions = {}): AsyncGenerator<Stored> {
+  const { upTo = Number.MAX_SAFE_INTEGER, filter = ">" } = options;
+  let next = options.from ?? 1;
+  let isDirect = true;
+  while (next <= upTo) {
+    const batch: Stored[] | "no_direct" = isDirect
+      ? await directBatch(nats, stream, next, filter)
+      : await single(nats, stream, next, filter);
+    if (batch === "no_direct") {
+      // The stream was made by others without direct access (or is not there): one by one, slower.
+      isDirect = false;
+      continue;
+    }
+    const last = batch.at(-1);
+    if (last === undefined) return;
+    for (const message of batch) if (message.seq <= upTo) yield message;
+    next = last.seq + 1;
+  }
+}
+
+/** The message at a sequence, or nothing. */
+export async function messageAt(nats: Nats, stream: string, seq: number): Promise<Stored | undefined> {
+  for await (const message of scanStream(nats, stream, { from: seq, upTo: seq })) return message;
+  return undefined;
+}
+
+function directBatch(nats: Nats, stream: string, seq: number, filter: string): Promise<Stored[] | "no_direct"> {
+  return new Promise((resolve, reject) => {
+    const found: Stored[] = [];
+    const inbox = createInbox();
+    const finish = (settle: () => void) => {
+      clearTimeout(timer);
+      subscription.unsubscribe();
+      settle();
+    };
+    const timedOut = () => finish(() => reject(fail("nats_down", `reading stream ${stream} got no answer in ${TIMEOUT_MS} ms`)));
+    const timer = setTimeout(timedOut, TIMEOUT_MS);
+    const subscription = nats.nc.subscribe(inbox, {
+      callback: (error, message) => {
+        if (error !== null) return finish(() => reject(error));
+        // A stored message could carry a status line of its own; only the server's has no sequence.
+        if (message.headers?.last("Nats-Sequence")) {
+          timer.refresh();
+          found.push(fromDirect(message));
+          return;
+        }
+        const code = message.headers?.code ?? 0;
+        if (code === 204 || code === 404) return finish(() => resolve(found));
+        if (code === 503) return finish(() => resolve("no_direct"));
+        finish(() => reject(fail("nats_error", `reading stream ${stream} failed: ${code} ${message.headers?.description ?? ""}`)));
+      },
+    });
+    const query = { seq, batch: BATCH, max_bytes: BATCH_BYTES, next_by_subj: filter };
+    nats.nc.publish(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify(query), { reply: inbox });
+  });
+}
+
+async function single(nats: Nats, stream: string, seq: number, filter: string): Promise<Stored[]> {
+  try {
+    const message = await nats.jsm.streams.getMessage(stream, { seq, next_by_subj: filter });
+    if (message === null) return [];
+    const storeTime = storeTimeOf(message.timestamp);
+    return [{ subject: message.subject, seq: message.seq, storeTime, headers: message.header, data: message.data }];
+  } catch (error) {
+    if (error instanceof JetStreamApiError && error.code === NO_MESSAGE_FOUND) return [];
+    if (error instanceof JetStreamApiError && error.code === STREAM_NOT_FOUND) {
+      throw fail("no_stream", `stream ${stream} is not there`, error);
+    }
+    throw error;
+  }
+}
+
+function fromDirect(message: Msg): Stored {
+  const headers = message.headers;
+  return {
+    subject: headers?.last("Nats-Subject") ?? "",
+    seq: Number(headers?.last("Nats-Sequence")),
+    storeTime: storeTimeOf(headers?.last("Nats-Time-Stamp") ?? ""),
+    headers,
+    data: message.data,
+  };
+}

@@ -1,0 +1,58 @@
+import { setUp } from "./setup/index.ts";
+import { SetupError, say } from "./setup/tools.ts";
+
+const help = `Usage: ./muster <command>
+
+  demo            the main job on an embedded NATS: publish, kill, dead-letter, replay, account (--help)
+  test [suite…]   all tests, or the named suites
+  up              NATS, control plane and one worker of each language until Ctrl-C
+  dev             the same fleet, reloading on change (pnpm turbo dev)
+  worker ts|go|py run one worker with the environment given (--conformance: the one the scenarios use)
+  bench [name]    benchmarks against the raw client (default: pull)
+  doctor tools    versions found, and how to mend what is missing
+  groups, orders, dlq, verify …   the control plane's commands (./muster groups --help)
+`;
+
+const [command = "help", ...args] = process.argv.slice(2);
+
+async function main(): Promise<number> {
+  switch (command) {
+    case "help":
+    case "-h":
+    case "--help":
+      process.stdout.write(help);
+      return 0;
+    case "setup":
+      setUp({ nats: true, go: true, py: true });
+      return 0;
+    case "demo":
+      if (!args.includes("--help")) setUp({ nats: true, go: true, py: true });
+      else setUp({});
+      return (await import("./demo/main.ts")).demo(args);
+    case "test":
+      return (await import("./test/run.ts")).test(args, setUp({ nats: true, go: true, py: true }));
+    case "up":
+      return (await import("./up.ts")).up(args, setUp({ nats: true, go: true, py: true }));
+    case "dev":
+      setUp({ nats: true, go: true, py: true });
+      return (await import("./dev.ts")).dev();
+    case "bench":
+      setUp({ nats: true });
+      return (await import("./bench.ts")).bench(args);
+    case "doctor":
+      return (await import("./doctor.ts")).doctorTools();
+    case "resolve":
+      return (await import("./resolve.ts")).resolveProgram(args);
+    default:
+      say(`unknown command ${JSON.stringify(command)}; ./muster help lists them`);
+      return 2;
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (error instanceof SetupError) say(error.message);
+  else console.error(error);
+  process.exitCode = 1;
+}

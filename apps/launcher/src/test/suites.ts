@@ -1,0 +1,40 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Ready } from "../setup/index.ts";
+import { root } from "../setup/tools.ts";
+import { go, py } from "./languages.ts";
+import { checks, type Suite } from "./suite.ts";
+import { tree } from "./tree.ts";
+import { vitest } from "./vitest.ts";
+
+const bin = (name: string): string => join(root, "node_modules/.bin", name);
+
+/** All suites, the quick ones first. */
+export function suites(ready: Ready): Suite[] {
+  const typed = ["contracts", "testkit", "worker-core", "conformance"].map((name) => `packages/${name}`);
+  typed.push(...["control-plane", "cli", "worker-ts", "launcher"].map((name) => `apps/${name}`));
+  const there = typed.filter((folder) => existsSync(join(root, folder, "tsconfig.json")));
+  return [
+    { name: "tree", run: tree },
+    { name: "lint", run: checks([bin("oxlint"), "--type-aware", "--deny-warnings"]) },
+    { name: "format", run: checks([bin("biome"), "format", "."]) },
+    { name: "types", run: checks(...there.map((folder) => [bin("tsc"), "-p", folder] as [string, ...string[]])) },
+    { name: "boundaries", run: checks([bin("turbo"), "boundaries"]) },
+    { name: "drift", run: checks([process.execPath, "packages/contracts/scripts/generate.ts", "--check"]) },
+    {
+      name: "unit",
+      run: vitest([
+        "packages/contracts",
+        "packages/testkit",
+        "packages/worker-core",
+        "apps/worker-ts",
+        "apps/control-plane",
+        "apps/cli",
+      ]),
+    },
+    { name: "go", skip: ready.missing.go, run: go },
+    { name: "py", skip: ready.missing.py, run: py },
+    { name: "conformance", run: vitest(["packages/conformance"]) },
+    { name: "e2e", run: vitest(["apps/launcher"]) },
+  ];
+}

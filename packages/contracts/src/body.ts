@@ -1,0 +1,116 @@
+/** Brackets outside strings may nest this deep. */
+export const MAX_DEPTH = 64;
+
+/** Which rule a body breaks; the first in this order is told. */
+export type BodyCode = "empty" | "bom" | "utf8" | "depth" | "json" | "number" | "surrogate";
+
+export type ParsedBody = { ok: true; value: unknown } | { ok: false; code: BodyCode; error: string };
+
+const errors: Record<BodyCode, string> = {
+  empty: "empty payload",
+  bom: "byte order mark",
+  utf8: "not UTF-8",
+  depth: `nested deeper than ${MAX_DEPTH}`,
+  json: "not JSON",
+  number: "number beyond a double",
+  surrogate: "lone surrogate",
+};
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * Reads a message body as JSON by the protocol's rules, which are stricter than any one library:
+ * the same bytes are valid in every language, or in none. Safe on any input.
+ */
+export function parseBody(bytes: Uint8Array): ParsedBody {
+  if (bytes.length === 0) return broken("empty");
+  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return broken("bom");
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+  } catch {
+    return broken("utf8");
+  }
+  const marks = scan(bytes);
+  if (marks.tooDeep) return broken("depth");
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return broken("json");
+  }
+  // The value cannot tell: a key given twice hides its first value.
+  if (marks.bigNumber && hasInfiniteNumber(text)) return broken("number");
+  if (marks.surrogate && hasLoneSurrogate(text)) return broken("surrogate");
+  return { ok: true, value };
+}
+
+function broken(code: BodyCode): ParsedBody {
+  return { ok: false, code, error: errors[code] };
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+// One pass over the bytes, before anything recursive sees them. The last two marks only say where
+// a closer look is needed: few messages have an exponent or an escaped surrogate.
+function scan(bytes: Uint8Array): { tooDeep: boolean; bigNumber: boolean; surrogate: boolean } {
+  const marks = { tooDeep: false, bigNumber: false, surrogate: false };
+  let depth = 0;
+  let digits = 0;
+  let inString = false;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i] ?? 0;
+    if (inString) {
+      if (byte === QUOTE) inString = false;
+      else if (byte === BACKSLASH) {
+        i++;
+        if (bytes[i] === 0x75 && ((bytes[i + 1] ?? 0) | 0x20) === 0x64) marks.surrogate = true;
+      }
+    } else if (byte >= 0x30 && byte <= 0x39) {
+      if (++digits > 300) marks.bigNumber = true;
+    } else {
+      // An e after a digit is an exponent, in `true` and `false` it is none.
+      if ((byte | 0x20) === 0x65 && digits > 0) marks.bigNumber = true;
+      digits = 0;
+      if (byte === QUOTE) inString = true;
+      else if ((byte | 0x20) === 0x7b) {
+        if (++depth > MAX_DEPTH) {
+          marks.tooDeep = true;
+          return marks;
+        }
+      } else if ((byte | 0x20) === 0x7d) depth--;
+    }
+  }
+  return marks;
+}
+
+// Both walk text that JSON.parse has taken, so tokens are well formed and strings end.
+function hasInfiniteNumber(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const char = text.charAt(i);
+    if (char === '"') i = endOfString(text, i);
+    else if (char === "-" || (char >= "0" && char <= "9")) {
+      const from = i;
+      while (i + 1 < text.length && "0123456789+-.eE".includes(text.charAt(i + 1))) i++;
+      if (!Number.isFinite(Number(text.slice(from, i + 1)))) return true;
+    }
+  }
+  return false;
+}
+
+function hasLoneSurrogate(text: string): boolean {
+  for (let i = text.indexOf('"'); i >= 0; i = text.indexOf('"', i + 1)) {
+    const end = endOfString(text, i);
+    const string: unknown = JSON.parse(text.slice(i, end + 1));
+    if (typeof string === "string" && !string.isWellFormed()) return true;
+    i = end;
+  }
+  return false;
+}
+
+function endOfString(text: string, open: number): number {
+  let i = open + 1;
+  while (text[i] !== '"') i += text[i] === "\\" ? 2 : 1;
+  return i;
+}

@@ -1,0 +1,115 @@
+"""The one place that reads the environment; it names every bad variable at once."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from .errors import ConfigError
+from .log import LEVELS
+from .names import is_name, is_stream
+
+LANGUAGE = "py"
+CORE_VERSION = "0.1.0"
+
+_SCHEMES = ("nats", "tls", "ws", "wss")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What a member needs to know to join its group."""
+
+    servers: tuple[str, ...]
+    """NATS server URLs, at least one."""
+    stream: str
+    group: str
+    member: str
+    """The member's id, unique in the group while it lives."""
+    api_prefix: str = "$JS.API"
+    """JetStream API prefix, where accounts remap it."""
+    heartbeat_ms: int = 5000
+    """Between two heartbeats, each with a poll of the spec; 250 to 5000."""
+    grace_ms: int = 25000
+    """How long a drain waits for running handlers."""
+    log_level: str = "info"
+
+
+def load_config(env: Mapping[str, str]) -> Config:
+    """Reads the environment of the protocol, or raises ConfigError with all that is wrong."""
+    problems: list[str] = []
+
+    def text(name: str, default: str) -> str:
+        return env.get(name, "").strip() or default
+
+    def number(name: str, default: int, low: int, high: int) -> int:
+        value = text(name, str(default))
+        if not re.fullmatch(r"[0-9]{1,9}", value) or not low <= int(value) <= high:
+            problems.append(f"{name}: {value!r} is not a whole number from {low} to {high}")
+            return default
+        return int(value)
+
+    def name(variable: str, what: str) -> str:
+        value = text(variable, "")
+        good = is_stream(value) if variable == "MUSTER_STREAM" else is_name(value)
+        if not value:
+            problems.append(f"{variable}: required, the {what} to join")
+        elif not good:
+            problems.append(f"{variable}: {value!r} does not match ^[A-Za-z0-9_-]{{1,60}}$")
+        return value
+
+    servers = tuple(url.strip() for url in text("NATS_URL", "").split(",") if url.strip())
+    if not servers:
+        problems.append("NATS_URL: required, for example nats://127.0.0.1:4222")
+    problems.extend(f"NATS_URL: {problem}" for url in servers if (problem := _url_problem(url)))
+    stream = name("MUSTER_STREAM", "stream of the group")
+    group = name("MUSTER_GROUP", "group")
+    member = text("WORKER_ID", "") or default_member()
+    if not is_name(member):
+        problems.append(f"WORKER_ID: {member!r} does not match ^[A-Za-z0-9_-]{{1,60}}$")
+    prefix = text("MUSTER_API_PREFIX", "$JS.API")
+    if not re.fullmatch(r"[!-~]+", prefix) or prefix.endswith(".") or set(prefix) & set("*>"):
+        problems.append(f"MUSTER_API_PREFIX: {prefix!r} is no subject prefix")
+    heartbeat_ms = number("MUSTER_HEARTBEAT_MS", 5000, 250, 5000)
+    grace_ms = number("MUSTER_GRACE_MS", 25000, 0, 3_600_000)
+    level = text("LOG_LEVEL", "info")
+    if level not in LEVELS:
+        problems.append(f"LOG_LEVEL: {level!r} is none of {', '.join(LEVELS)}")
+    if problems:
+        raise ConfigError(problems)
+    return Config(
+        servers=servers,
+        stream=stream,
+        group=group,
+        member=member,
+        api_prefix=prefix,
+        heartbeat_ms=heartbeat_ms,
+        grace_ms=grace_ms,
+        log_level=level,
+    )
+
+
+def default_member() -> str:
+    """`<host>-<pid>`, the host cut so that it is at most 60 characters."""
+    pid = str(os.getpid())
+    host = re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname() or "host")
+    return f"{host[: 59 - len(pid)]}-{pid}"
+
+
+def _url_problem(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        return f"{_shown(url)} is no URL"
+    if parts.scheme not in _SCHEMES or not host or not url.startswith(f"{parts.scheme}://"):
+        return f"{_shown(url)} is no URL like nats://host:port ({', '.join(_SCHEMES)})"
+    return None
+
+
+def _shown(url: str) -> str:
+    """A URL without the secret it may hold."""
+    return repr(re.sub(r"//[^@/]*@", "//…@", url))

@@ -1,0 +1,128 @@
+import { hostname } from "node:os";
+import { isName, MusterError } from "@muster/contracts";
+
+/** Version of this core, shown in the member record. */
+export const coreVersion = "0.1.0";
+
+/** What a worker needs to join its group; the only file that reads the environment. */
+export interface WorkerConfig {
+  /** One or more server URLs, tried in turn. */
+  natsUrls: string[];
+  stream: string;
+  group: string;
+  /** The member's id, unique in its group. */
+  workerId: string;
+  /** JetStream API prefix, where accounts remap it. */
+  apiPrefix: string;
+  /** Milliseconds between heartbeats, which also poll the spec. */
+  heartbeatMs: number;
+  /** How long a drain waits for running handlers. */
+  graceMs: number;
+  logLevel: LogLevel;
+  /** Version of the application, told in records and dead letters. */
+  version: string;
+}
+
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+const logLevels: readonly string[] = ["debug", "info", "warn", "error"];
+const schemes = new Set(["nats:", "tls:", "ws:", "wss:"]);
+
+/**
+ * Reads the environment.
+ * Throws a MusterError `bad_config` whose message has one line for every bad variable.
+ */
+export function readConfig(env: Record<string, string | undefined> = process.env): WorkerConfig {
+  const bad: string[] = [];
+  const config: WorkerConfig = {
+    natsUrls: readUrls(env["NATS_URL"], bad),
+    stream: readName("MUSTER_STREAM", env["MUSTER_STREAM"], bad),
+    group: readName("MUSTER_GROUP", env["MUSTER_GROUP"], bad),
+    workerId: readName("WORKER_ID", env["WORKER_ID"] || defaultWorkerId(), bad),
+    apiPrefix: readPrefix(env["MUSTER_API_PREFIX"] || "$JS.API", bad),
+    heartbeatMs: readInteger("MUSTER_HEARTBEAT_MS", env["MUSTER_HEARTBEAT_MS"], { fallback: 5000, min: 250, max: 5000 }, bad),
+    graceMs: readInteger("MUSTER_GRACE_MS", env["MUSTER_GRACE_MS"], { fallback: 25_000, min: 0, max: 3_600_000 }, bad),
+    logLevel: readLevel(env["LOG_LEVEL"] || "info", bad),
+    version: coreVersion,
+  };
+  if (bad.length > 0) {
+    throw new MusterError("bad_config", bad.join("\n"));
+  }
+  return config;
+}
+
+function defaultWorkerId(): string {
+  const pid = String(process.pid);
+  const host = hostname().replaceAll(/[^A-Za-z0-9_-]/g, "-").slice(0, 59 - pid.length);
+  return `${host || "host"}-${pid}`;
+}
+
+function readUrls(value: string | undefined, bad: string[]): string[] {
+  const urls = (value ?? "").split(",").map((url) => url.trim()).filter((url) => url !== "");
+  if (urls.length === 0) {
+    bad.push("NATS_URL: required, for example nats://127.0.0.1:4222");
+  }
+  for (const url of urls) {
+    if (!isServerUrl(url)) {
+      bad.push(`NATS_URL: ${JSON.stringify(hideSecret(url))} is no server URL; write nats://host:port (or tls, ws, wss)`);
+    }
+  }
+  return urls;
+}
+
+function isServerUrl(url: string): boolean {
+  try {
+    const parsed = new URL(url);
+    return schemes.has(parsed.protocol) && parsed.hostname !== "";
+  } catch {
+    return false;
+  }
+}
+
+function hideSecret(url: string): string {
+  return url.replace(/\/\/[^@/]*@/, "//***@");
+}
+
+function readName(variable: string, value: string | undefined, bad: string[]): string {
+  if (value === undefined || value === "") {
+    bad.push(`${variable}: required`);
+    return "";
+  }
+  if (!isName(value)) {
+    bad.push(`${variable}: ${JSON.stringify(value)} must be 1 to 60 of A-Z, a-z, 0-9, _ and -`);
+  } else if (variable === "MUSTER_STREAM" && value === "core") {
+    bad.push("MUSTER_STREAM: no stream may be called core");
+  }
+  return value;
+}
+
+function readPrefix(value: string, bad: string[]): string {
+  const prefix = value.replace(/\.$/, "");
+  if (!/^[^\s*>.]+(\.[^\s*>.]+)*$/.test(prefix)) {
+    bad.push(`MUSTER_API_PREFIX: ${JSON.stringify(value)} is no subject prefix`);
+  }
+  return prefix;
+}
+
+function readInteger(
+  variable: string,
+  value: string | undefined,
+  range: { fallback: number; min: number; max: number },
+  bad: string[],
+): number {
+  if (value === undefined || value === "") {
+    return range.fallback;
+  }
+  const number = Number(value);
+  if (!/^[0-9]{1,9}$/.test(value) || number < range.min || number > range.max) {
+    bad.push(`${variable}: ${JSON.stringify(value)} must be a whole number from ${range.min} to ${range.max}`);
+  }
+  return number;
+}
+
+function readLevel(value: string, bad: string[]): LogLevel {
+  if (!logLevels.includes(value)) {
+    bad.push(`LOG_LEVEL: ${JSON.stringify(value)} must be one of ${logLevels.join(", ")}`);
+  }
+  return value as LogLevel;
+}

@@ -1,0 +1,128 @@
+import { connect } from "@nats-io/transport-node";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { MusterError } from "@muster/contracts";
+import { delay } from "./clock.ts";
+import type { Logger } from "./log.ts";
+
+/** Pause between attempts to connect, first and later ones. */
+const reconnectWaitMs = 500;
+
+/**
+ * One NATS connection that reconnects for ever and says whether it is up.
+ *
+ * The client buffers what is published while it dials and sends it when it is back, however old it
+ * is by then, or drops it. Whoever publishes therefore asks `isUp` first.
+ */
+export class Connection {
+  readonly nats: NatsConnection;
+  #isUp = true;
+  #maxPayload: number;
+  readonly #listeners = new Set<(isUp: boolean) => void>();
+  readonly #log: Logger;
+
+  constructor(nats: NatsConnection, log: Logger) {
+    this.nats = nats;
+    this.#log = log;
+    this.#maxPayload = nats.info?.max_payload ?? 1_048_576;
+    void this.#watchStatus();
+  }
+
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
+  /** Bytes of headers and body a message may have, as the server last said. */
+  get maxPayload(): number {
+    return this.#maxPayload;
+  }
+
+  /** Calls back with false when the connection is lost and with true when it is there again. */
+  onChange(listener: (isUp: boolean) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Resolves when what was published has been taken by the server, false when that cannot be known. */
+  async flush(timeoutMs = 5000): Promise<boolean> {
+    if (!this.#isUp || this.nats.isClosed()) {
+      return false;
+    }
+    const timeout = new AbortController();
+    // A pending flush is neither resolved nor rejected when the client closes: it needs the time limit.
+    const flushed = this.nats.flush().then(() => true, () => false);
+    const result = await Promise.race([flushed, delay(timeoutMs, timeout.signal).then(() => false)]);
+    timeout.abort();
+    return result;
+  }
+
+  async close(): Promise<void> {
+    if (!this.nats.isClosed()) {
+      await this.nats.close();
+    }
+  }
+
+  async #watchStatus(): Promise<void> {
+    for await (const status of this.nats.status()) {
+      if (status.type === "disconnect") {
+        this.#change(false);
+      } else if (status.type === "reconnect") {
+        this.#maxPayload = this.nats.info?.max_payload ?? this.#maxPayload;
+        this.#change(true);
+      } else if (status.type === "error") {
+        this.#log.error({ code: "nats_error", error: status.error.message }, "server error");
+      }
+    }
+    this.#change(false, true);
+  }
+
+  #change(isUp: boolean, isClosing = false): void {
+    if (this.#isUp === isUp) {
+      return;
+    }
+    this.#isUp = isUp;
+    if (!isClosing) {
+      this.#log.warn(isUp ? "reconnected" : "disconnected");
+    }
+    for (const listener of this.#listeners) {
+      listener(isUp);
+    }
+  }
+}
+
+/**
+ * Connects, trying for ever until the signal aborts.
+ * The client's own `waitOnFirstConnect` cannot be stopped and does not say why it waits, hence the loop.
+ */
+export async function openConnection(
+  options: { servers: string[]; name: string; signal: AbortSignal },
+  log: Logger,
+): Promise<Connection> {
+  let said: string | undefined;
+  while (!options.signal.aborted) {
+    try {
+      const nats = await connect({
+        servers: options.servers,
+        name: options.name,
+        maxReconnectAttempts: -1,
+        reconnectTimeWait: reconnectWaitMs,
+        ignoreAuthErrorAbort: true,
+        timeout: 5000,
+        pingInterval: 10_000,
+        noAsyncTraces: true,
+      });
+      if (options.signal.aborted) {
+        await nats.close();
+        break;
+      }
+      return new Connection(nats, log);
+    } catch (cause) {
+      const error = cause instanceof Error ? cause.message : String(cause);
+      if (error !== said) {
+        log.warn({ code: "no_connection", error }, "disconnected");
+        said = error;
+      }
+      await delay(reconnectWaitMs, options.signal);
+    }
+  }
+  throw new MusterError("stopped", "stopped before a connection was made");
+}

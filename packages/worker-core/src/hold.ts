@@ -1,0 +1,159 @@
+import type { Connection } from "./connection.ts";
+import type { Instant } from "./clock.ts";
+import { gapMs, now } from "./clock.ts";
+import type { Logger } from "./log.ts";
+import type { Message } from "./message.ts";
+
+/** A message in hand, from its receipt until it is settled. */
+export interface Held {
+  readonly message: Message;
+  /** When the server last surely knew that we have it. */
+  lastExtension: Instant;
+  /** Settled, given back or lost: it is not kept in progress any more. */
+  isReleased: boolean;
+  /** Settled or given back: no second answer but an ack may be sent. */
+  isAnswered: boolean;
+}
+
+/**
+ * Keeps the messages in hand in progress, and publishes the answers to them.
+ *
+ * A message whose last extension is longer ago than ack_wait may already be with another member:
+ * an answer to it would disturb that one, so only the ack of a finished message is still sent.
+ */
+export class Hold {
+  readonly #connection: Connection;
+  readonly #log: Logger;
+  readonly #ackWaitMs: () => number;
+  readonly #held = new Set<Held>();
+  /** Acks that could not be sent; a lost one costs a redelivery, so they wait for the connection. */
+  #lateAcks: string[] = [];
+  #ticks: [Instant, Instant];
+  #tickTimer: NodeJS.Timeout | undefined;
+  #extendTimer: NodeJS.Timeout | undefined;
+  #isExtending = false;
+  #isClosed = false;
+  readonly #stopListening: () => void;
+
+  constructor(connection: Connection, ackWaitMs: () => number, log: Logger) {
+    this.#connection = connection;
+    this.#ackWaitMs = ackWaitMs;
+    this.#log = log;
+    this.#ticks = [now(), now()];
+    this.#tick();
+    this.#scheduleExtension();
+    this.#stopListening = connection.onChange((isUp) => {
+      if (isUp) {
+        this.#sendLateAcks();
+        void this.#extend();
+      }
+    });
+  }
+
+  /** Takes a message in hand. What waited in the socket of a stopped process must not look fresh: hence the tick before last. */
+  add(message: Message): Held {
+    const held: Held = { message, lastExtension: this.#ticks[0], isReleased: false, isAnswered: false };
+    this.#held.add(held);
+    return held;
+  }
+
+  /** True while no other member can have the message. */
+  isOurs(held: Held): boolean {
+    if (!held.isReleased && gapMs(held.lastExtension) > this.#ackWaitMs()) {
+      this.#log.warn({ seq: held.message.sequence, event_id: held.message.eventId, code: "lost" }, "lost");
+      this.release(held);
+    }
+    return !held.isReleased;
+  }
+
+  /** The message is finished: always sent. */
+  ack(held: Held): void {
+    this.release(held);
+    held.isAnswered = true;
+    if (this.#connection.isUp && !this.#isClosed) {
+      this.#publish(held.message.reply, "+ACK");
+    } else {
+      this.#lateAcks.push(held.message.reply);
+    }
+  }
+
+  /** Gives the message back, for any member, after the delay. */
+  nak(held: Held, delayMs?: number): void {
+    this.#answer(held, delayMs === undefined ? "-NAK" : `-NAK {"delay":${Math.round(delayMs * 1_000_000)}}`);
+  }
+
+  /** Removes the message for good. */
+  term(held: Held, reason: string): void {
+    this.#answer(held, `+TERM ${reason}`);
+  }
+
+  /** Ends the extensions without an answer. */
+  release(held: Held): void {
+    held.isReleased = true;
+    this.#held.delete(held);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#stopListening();
+    clearTimeout(this.#tickTimer);
+    clearTimeout(this.#extendTimer);
+  }
+
+  #answer(held: Held, text: string): void {
+    // While disconnected nothing is sent: the client would send it when it is back, when it is stale.
+    if (!held.isAnswered && this.isOurs(held) && this.#connection.isUp) {
+      this.#publish(held.message.reply, text);
+    }
+    held.isAnswered = true;
+    this.release(held);
+  }
+
+  async #extend(): Promise<void> {
+    if (this.#isExtending || this.#held.size === 0 || !this.#connection.isUp) {
+      return;
+    }
+    this.#isExtending = true;
+    const before = now();
+    const extended: Held[] = [];
+    for (const held of this.#held) {
+      if (this.isOurs(held)) {
+        this.#publish(held.message.reply, "+WPI");
+        extended.push(held);
+      }
+    }
+    // Without the flush an extension may sit in a dead socket: it does not count until the server has it.
+    if (await this.#connection.flush(this.#ackWaitMs())) {
+      for (const held of extended) {
+        held.lastExtension = before;
+      }
+    }
+    this.#isExtending = false;
+  }
+
+  #tick(): void {
+    this.#ticks = [this.#ticks[1], now()];
+    this.#tickTimer = setTimeout(() => this.#tick(), Math.max(10, this.#ackWaitMs() / 10));
+  }
+
+  #scheduleExtension(): void {
+    this.#extendTimer = setTimeout(() => {
+      void this.#extend();
+      this.#scheduleExtension();
+    }, Math.max(10, this.#ackWaitMs() / 3));
+  }
+
+  #sendLateAcks(): void {
+    const replies = this.#lateAcks;
+    this.#lateAcks = [];
+    for (const reply of replies) {
+      this.#publish(reply, "+ACK");
+    }
+  }
+
+  #publish(reply: string, text: string): void {
+    if (!this.#connection.nats.isClosed()) {
+      this.#connection.nats.publish(reply, text);
+    }
+  }
+}

@@ -1,0 +1,10 @@
+export type { LogLevel, WorkerConfig } from "./config.ts";
+export { coreVersion, readConfig } from "./config.ts";
+export { PermanentError, RetryableError, Snooze } from "./errors.ts";
+export type { Context, Handler } from "./handle.ts";
+export type { Logger } from "./log.ts";
+export { createLog } from "./log.ts";
+export { runWorker } from "./run.ts";
+export type { Step } from "./settle.ts";
+export type { WorkerEnd, WorkerOptions } from "./worker.ts";
+export { Worker } from "./worker.ts";

@@ -1,0 +1,77 @@
+import { MusterError } from "@muster/contracts";
+import type { Wire } from "./wire.ts";
+import { readHeaders, readPubAck } from "./wire.ts";
+
+/** What a bucket has under a key; a deleted key still has a revision to compare with. */
+export type KvEntry =
+  | { kind: "absent"; revision: 0 }
+  | { kind: "deleted"; revision: number }
+  | { kind: "value"; revision: number; value: Uint8Array };
+
+/** A put that was made, with its revision, or one that somebody else's came before. */
+export type KvPut = { ok: true; revision: number } | { ok: false };
+
+const wrongLastSequence = 10071;
+
+/** Raw key-value requests: no streams API, so that it needs the least permissions and crosses accounts. */
+export class Kv {
+  readonly #wire: Wire;
+  readonly #apiPrefix: string;
+
+  constructor(wire: Wire, apiPrefix: string) {
+    this.#wire = wire;
+    this.#apiPrefix = apiPrefix;
+  }
+
+  /** Throws `unreachable`. */
+  async get(bucket: string, key: string): Promise<KvEntry> {
+    const msg = await this.#wire.request(`${this.#apiPrefix}.DIRECT.GET.KV_${bucket}.$KV.${bucket}.${key}`, "");
+    const { code, values } = readHeaders(msg);
+    if (code === 404) {
+      return { kind: "absent", revision: 0 };
+    }
+    const revision = Number(values["Nats-Sequence"]);
+    if (code !== 0 || !Number.isSafeInteger(revision)) {
+      throw new MusterError("unreachable", `get ${bucket}/${key}: status ${code}`);
+    }
+    const operation = values["KV-Operation"];
+    if (operation === "DEL" || operation === "PURGE" || values["Nats-Marker-Reason"]) {
+      return { kind: "deleted", revision };
+    }
+    return { kind: "value", revision, value: msg.data };
+  }
+
+  /** Puts a value if the key's last revision is the one given (0: the key must not exist). Throws `unreachable`. */
+  put(bucket: string, key: string, value: string, revision: number): Promise<KvPut> {
+    return this.#write(bucket, key, value, { "Nats-Expected-Last-Subject-Sequence": String(revision) });
+  }
+
+  /** Puts a value where the key does not exist or was deleted. Throws `unreachable`. */
+  async create(bucket: string, key: string, value: string): Promise<KvPut> {
+    const first = await this.put(bucket, key, value, 0);
+    if (first.ok) {
+      return first;
+    }
+    const entry = await this.get(bucket, key);
+    return entry.kind === "value" ? { ok: false } : this.put(bucket, key, value, entry.revision);
+  }
+
+  /** Deletes a key whose last revision is the one given. Throws `unreachable`. */
+  delete(bucket: string, key: string, revision: number): Promise<KvPut> {
+    return this.#write(bucket, key, "", {
+      "KV-Operation": "DEL",
+      "Nats-Expected-Last-Subject-Sequence": String(revision),
+    });
+  }
+
+  async #write(bucket: string, key: string, value: string, headers: Record<string, string>): Promise<KvPut> {
+    const ack = readPubAck(await this.#wire.request(`$KV.${bucket}.${key}`, value, headers));
+    if (ack.ok) {
+      return { ok: true, revision: ack.sequence };
+    }
+    if (ack.errorCode === wrongLastSequence) {
+      return { ok: false };
+    }
+    throw new MusterError("unreachable", `put ${bucket}/${key}: ${ack.error} (${ack.errorCode})`);
+  }
+}

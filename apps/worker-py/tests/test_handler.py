@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,18 +14,11 @@ from muster_worker.signal import Signal
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from support import ROOT, NatsServer
+
 from worker_py.handler import FRAUD_CHECK, create_handler, work_ms_of
 
 VECTORS = ROOT / "packages" / "contracts" / "vectors" / "orders.json"
 CASES: list[dict[str, Any]] = json.loads(VECTORS.read_text())["cases"]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[NatsServer]:
-    nats_server = NatsServer()
-    nats_server.start()
-    yield nats_server
-    nats_server.close()
 
 
 @pytest.fixture

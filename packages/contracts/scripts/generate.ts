@@ -2,6 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { contractSchemas, protocolSchemas } from "../src/schemas.ts";
 import { firstDifference } from "./difference.ts";
+import { vectorFiles } from "./vectors/index.ts";
 
 const root = new URL("../", import.meta.url);
 const documents = new Map<string, unknown>();
@@ -9,7 +10,11 @@ for (const [name, schema] of Object.entries({ ...contractSchemas, ...protocolSch
   documents.set(`schemas/${name}.json`, schema);
 }
 
-const committed = ["schemas"].flatMap((folder) => {
+for (const [file, vectors] of Object.entries(vectorFiles)) {
+  documents.set(`vectors/${file}`, vectors);
+}
+
+const committed = ["schemas", "vectors"].flatMap((folder) => {
   mkdirSync(new URL(`${folder}/`, root), { recursive: true });
   return readdirSync(new URL(`${folder}/`, root)).map((file) => `${folder}/${file}`);
 });

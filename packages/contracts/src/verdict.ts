@@ -17,7 +17,7 @@ export function createVerdict(contractName: string, jsonSchema: unknown): (bytes
   let explain: ValidateFunction | undefined;
   return (bytes) => {
     const body = parseBody(bytes);
-    if (!body.ok || validate(body.value) === true) return body;
+    if (!body.ok || validate(body.value)) return body;
     // All errors are collected only for what is broken, so that the good ones stay fast.
     explain ??= compile(contractName, jsonSchema, true);
     explain(body.value);

@@ -175,6 +175,10 @@ class Group:
         }
         await self.put("MUSTER_GROUPS", f"{self.stream}.{self.group}", spec)
 
+    def contract(self, name: str) -> Any:
+        path = ROOT / "packages" / "contracts" / "schemas" / f"{name}.json"
+        return json.loads(path.read_text())
+
     async def put(self, bucket: str, key: str, value: Any) -> None:
         kv = await self.js.key_value(bucket)
         await kv.put(key, json.dumps(value).encode())

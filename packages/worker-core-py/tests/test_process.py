@@ -153,3 +153,30 @@ async def test_the_readme_handler_runs(group: Group, tmp_path: Path) -> None:
         running.send_signal(signal.SIGTERM)
         await running.wait()
     assert row["result"] == {"order_id": "o1", "attempt": 1}
+
+
+async def test_a_stopped_member_disturbs_nobody_when_it_wakes(group: Group) -> None:
+    """SIGSTOP beyond the ack wait: what it held is another member's, and stays that."""
+    await group.put_spec(concurrency=1)
+    headers = {"Muster-Conformance": "block;ms=300"}
+    async with process(CONFORMANCE, environment(group, LOG_LEVEL="debug")) as first:
+        await line(first, "joined")
+        events = [await group.publish(n, **headers) for n in range(2)]
+
+        async def held() -> bool:
+            return (await group.js.consumer_info(group.stream, "g1")).num_ack_pending == 2
+
+        await until("held", held)
+        first.send_signal(signal.SIGSTOP)
+        async with process(CONFORMANCE, environment(group, WORKER_ID="second")) as second:
+            await line(second, "joined")
+            rows = [await group.settled(event_id, "done") for event_id in events]
+            first.send_signal(signal.SIGCONT)
+            # A later message of the woken member proves that it had its chance.
+            second.send_signal(signal.SIGTERM)
+            await line(second, "left")
+            last = await group.publish(3)
+            row = await group.settled(last, "done")
+        assert [await group.row(event_id) for event_id in events] == rows
+    assert "second" in {found["member"] for found in rows}
+    assert row["member"] != "second"

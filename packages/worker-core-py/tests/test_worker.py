@@ -110,9 +110,6 @@ async def test_dead_letters_another_body_under_a_settled_event_id(group: Group) 
 async def test_finishes_what_a_killed_member_began(group: Group) -> None:
     """A row `dead` without its dead letter: the next delivery publishes and terms it."""
 
-    class Killed(BaseException):
-        pass
-
     async def handler(_: Any, ctx: Context) -> Any:
         raise PermanentError("no")
 
@@ -263,3 +260,15 @@ async def test_a_short_header_block_stops_nobody(group: Group) -> None:
         event_id = await group.publish(3)
         await group.settled(event_id, "done")
         await group.empty()
+
+
+async def test_subjects_that_are_no_text_stop_nobody(group: Group) -> None:
+    nc: Any = group.nc
+    async with group.worker(double):
+        for token in (b"a\x0bb", b"a\x0cb", b"a\xffb", b"\x01\x7f"):
+            await nc._send_command(
+                b"PUB " + group.prefix.encode() + b"." + token + b' 7\r\n{"n":1}\r\n'
+            )
+        await nc.flush()
+        await group.empty()
+    assert group.logs.getvalue().count('"outcome": "done"') == 4

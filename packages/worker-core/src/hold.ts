@@ -31,6 +31,7 @@ export class Hold {
   #ticks: [Instant, Instant];
   #tickTimer: NodeJS.Timeout | undefined;
   #extendTimer: NodeJS.Timeout | undefined;
+  #armedForMs: number;
   #isExtending = false;
   #isClosed = false;
   readonly #stopListening: () => void;
@@ -40,6 +41,7 @@ export class Hold {
     this.#ackWaitMs = ackWaitMs;
     this.#log = log;
     this.#ticks = [now(), now()];
+    this.#armedForMs = ackWaitMs();
     this.#tick();
     this.#scheduleExtension();
     this.#stopListening = connection.onChange((isUp) => {
@@ -48,6 +50,20 @@ export class Hold {
         void this.#extend();
       }
     });
+  }
+
+  /** Sets the timers anew when ack_wait has changed: those of a long one would come too late for a short one. */
+  adjust(): void {
+    if (this.#isClosed || this.#armedForMs === this.#ackWaitMs()) {
+      return;
+    }
+    this.#armedForMs = this.#ackWaitMs();
+    clearTimeout(this.#tickTimer);
+    clearTimeout(this.#extendTimer);
+    this.#ticks = [now(), now()];
+    this.#tick();
+    this.#scheduleExtension();
+    void this.#extend();
   }
 
   /** Takes a message in hand. What waited in the socket of a stopped process must not look fresh: hence the tick before last. */

@@ -127,7 +127,9 @@ export function readPubAck(msg: Msg): PubAck {
  * and returns the first of two values where the protocol wants the last.
  */
 export function readHeaders(msg: Msg): WireHeaders {
-  const size = msg.size() - encoder.encode(msg.subject).length - encoder.encode(msg.reply ?? "").length - msg.data.length;
+  // The client's messages have size(), its type does not say so. Headers lie right before the body.
+  const sized = msg as Msg & { size(): number };
+  const size = sized.size() - encoder.encode(msg.subject).length - encoder.encode(msg.reply ?? "").length - msg.data.length;
   if (size <= 0) {
     return none;
   }

@@ -242,8 +242,9 @@ export class Worker<T extends ZodType = ZodType> {
     }
   }
 
-  async #poll({ spec, contracts, deliveries, pull }: Parts): Promise<void> {
+  async #poll({ spec, contracts, hold, deliveries, pull }: Parts): Promise<void> {
     await spec.poll();
+    hold.adjust();
     if (spec.last !== undefined) {
       await contracts.refresh(spec.last.contracts);
       if (!isSupported(spec.last)) {

@@ -3,6 +3,7 @@ import { dlqStream } from "@muster/contracts";
 import { JetStreamApiError } from "@nats-io/jetstream";
 import { asMusterError, fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
+import { getRow } from "../nats/ledger.ts";
 import { publish } from "../nats/publish.ts";
 import { messageAt } from "../nats/scan.ts";
 import { type Check, checkReplay, type ReplayOptions } from "./check.ts";
@@ -47,7 +48,7 @@ export async function replayOne(
   const check = await checkReplay(nats, letter, target, options, isResumed(before.record, options));
   if (check.type === "refused") return { id, outcome: "refused", code: check.code, error: check.error };
   if (isHeld(before.record, now())) return held(id);
-  const other = otherEvent(before.record, options);
+  const other = await otherEvent(nats, letter, before.record, options);
   if (other !== undefined) return { id, outcome: "refused", code: "begun_as_event", error: other };
   if (options.dry_run === true) return { id, outcome: "would_replay", event_id: check.eventId, replay_number: check.replayNumber };
 
@@ -113,11 +114,19 @@ function isResumed(record: ReplayRecord | undefined, { as_event_id }: ReplayOpti
   return as_event_id !== undefined && record?.state === "claimed" && record.as_event_id === as_event_id;
 }
 
-// A replay that did not finish may have been published: as another event it would have two effects.
-function otherEvent(record: ReplayRecord | undefined, { as_event_id }: ReplayOptions): string | undefined {
+// A replay that did not finish may have been sent: as another event it would have two effects.
+// Once its own event is done that is decided, and the operator may well want a further one.
+async function otherEvent(
+  nats: Nats,
+  letter: DeadLetter,
+  record: ReplayRecord | undefined,
+  { as_event_id }: ReplayOptions,
+): Promise<string | undefined> {
   if (record?.state !== "claimed" || record.as_event_id === as_event_id) return undefined;
-  const how = record.as_event_id === undefined ? "as the event it is (without as_event_id)" : `with as_event_id ${record.as_event_id}`;
-  return `an earlier replay of it did not finish and may have been sent; repeat it ${how}`;
+  const begun = "an earlier replay of it did not finish and may have been sent; repeat it";
+  if (record.as_event_id !== undefined) return `${begun} with as_event_id ${record.as_event_id}`;
+  const row = await getRow(nats, letter.stream, letter.group, letter.eventId);
+  return row?.status === "done" ? undefined : `${begun} without as_event_id`;
 }
 
 function held(id: string): ReplayOutcome {

@@ -65,6 +65,8 @@ def load_config(env: Mapping[str, str]) -> Config:
     if not servers:
         problems.append("NATS_URL: required, for example nats://127.0.0.1:4222")
     problems.extend(f"NATS_URL: {problem}" for url in servers if (problem := _url_problem(url)))
+    if len({url.startswith("ws") for url in servers}) > 1:
+        problems.append("NATS_URL: ws and wss do not mix with nats and tls")
     stream = name("MUSTER_STREAM", "stream of the group")
     group = name("MUSTER_GROUP", "group")
     member = text("WORKER_ID", "") or default_member()

@@ -213,6 +213,9 @@ class Deliveries:
                 await self._settle(plan, entry, work.result())
             else:
                 await self._past_deadline(plan, entry, work)
+        except asyncio.CancelledError:
+            work.cancel()
+            raise
         finally:
             # The slot is taken until the handler has really returned.
             await asyncio.wait({work})
@@ -235,7 +238,8 @@ class Deliveries:
         outcome = work.result()
         if isinstance(outcome, BaseException):
             return
-        with suppress(InvalidResult):
+        # What cannot be kept now is lost with the attempt, which has failed already.
+        with suppress(InvalidResult, Unreachable):
             await self._p.settle.done(plan, encode_result(outcome), late=True)
 
     async def _settle(self, plan: Plan, entry: dict[str, Any], outcome: Any) -> None:

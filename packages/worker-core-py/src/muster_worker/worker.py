@@ -155,6 +155,10 @@ class Worker:
             stopped = asyncio.create_task(self._stop.wait())
             await asyncio.wait({stopped, *loops}, return_when=asyncio.FIRST_COMPLETED)
             self._stop.set()
+            for loop in loops:
+                if loop.done() and not loop.cancelled() and (failure := loop.exception()):
+                    self.log.error("member failed", error=repr(failure))
+                    self._exit_code = EXIT_FORCED
             await self._drain()
             await self._end(loops, stopped)
         await self._member.leave()
@@ -249,16 +253,14 @@ class Worker:
             self._beat_now.clear()
             if self._ended.is_set():
                 return
-            try:
-                await self._poll_spec()
-                await self._member.beat()
-            except (Unreachable, IdTaken) as error:
-                if isinstance(error, IdTaken):
-                    self._id_taken(error)
-                else:
+            for step in (self._poll_spec, self._member.beat):
+                try:
+                    await step()
+                except Unreachable as error:
                     self.log.debug("beat missed", error=str(error))
-            except Exception as error:
-                self.log.error("beat failed", error=repr(error))
+                except IdTaken as error:
+                    self._id_taken(error)
+                    return
 
     async def _recover(self) -> None:
         while not self._stop.is_set():

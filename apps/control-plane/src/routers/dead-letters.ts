@@ -1,0 +1,40 @@
+import { DeadLetterReason } from "@muster/contracts";
+import { z } from "zod";
+import { getDeadLetter } from "../dead-letters/get.ts";
+import { listDeadLetters } from "../dead-letters/list.ts";
+import { replay } from "../dead-letters/replay-many.ts";
+import { EventId } from "../event-id.ts";
+import { procedure, router } from "../trpc.ts";
+
+const Id = z.string().min(1).max(1100);
+
+const Selection = z.strictObject({
+  stream: z.string(),
+  group: z.string().optional(),
+  reason: DeadLetterReason.optional(),
+  cursor: z.int().min(0).optional(),
+  limit: z.int().min(1).max(500).default(100),
+});
+
+const ReplayById = z.strictObject({ stream: z.string(), id: Id, force: z.boolean().optional(), as_event_id: EventId.optional() });
+
+const ReplayByFilter = z.strictObject({
+  stream: z.string(),
+  filter: z.strictObject({ group: z.string().optional(), reason: DeadLetterReason.optional() }),
+  limit: z.int().min(1).max(10_000).default(1000),
+  force: z.boolean().optional(),
+  dry_run: z.boolean().optional(),
+});
+
+/** Dead letters: a page of them, one in full, back to work. */
+export const deadLetters = router({
+  list: procedure.input(Selection).query(({ ctx, input }) => listDeadLetters(ctx.nats.current(), input)),
+
+  get: procedure
+    .input(z.strictObject({ stream: z.string(), id: Id }))
+    .query(({ ctx, input }) => getDeadLetter(ctx.nats.current(), input.stream, input.id)),
+
+  replay: procedure
+    .input(z.union([ReplayById, ReplayByFilter]))
+    .mutation(({ ctx, input }) => replay(ctx.nats.current(), input)),
+});

@@ -1,0 +1,28 @@
+import { GroupSpec } from "@muster/contracts";
+import { z } from "zod";
+import { applyGroup } from "../groups/apply.ts";
+import { getGroup } from "../groups/get.ts";
+import { listGroups } from "../groups/list.ts";
+import { procedure, router } from "../trpc.ts";
+
+const StreamInput = z.strictObject({
+  retention: z.enum(["workqueue", "limits", "interest"]).optional(),
+  max_age_ms: z.int().min(0).max(10 * 365 * 86_400_000).optional(),
+  replicas: z.int().min(1).max(5).optional(),
+  storage: z.enum(["file", "memory"]).optional(),
+});
+
+const SpecInput = GroupSpec.extend({ v: z.literal(1).default(1) });
+
+/** Groups: make one, look at all, look at one. */
+export const groups = router({
+  apply: procedure
+    .input(z.strictObject({ spec: SpecInput, stream: StreamInput.default({}) }))
+    .mutation(({ ctx, input }) => applyGroup(ctx.nats.current(), input.spec, input.stream)),
+
+  list: procedure.query(({ ctx }) => listGroups(ctx.nats.current())),
+
+  get: procedure
+    .input(z.strictObject({ stream: z.string(), group: z.string() }))
+    .query(({ ctx, input }) => getGroup(ctx.nats.current(), input.stream, input.group)),
+});

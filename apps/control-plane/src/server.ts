@@ -1,0 +1,88 @@
+// The HTTP server: tRPC at the root, liveness and readiness beside it.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createHTTPHandler } from "@trpc/server/adapters/standalone";
+import type { Config } from "./config.ts";
+import { fail } from "./errors.ts";
+import { refusal } from "./guard.ts";
+import type { Log } from "./log.ts";
+import { NatsLink } from "./nats/connection.ts";
+import { appRouter } from "./router.ts";
+
+const MAX_BODY_BYTES = 1024 * 1024;
+
+/** A control plane that listens. */
+export type ControlPlane = {
+  /** Where it listens, with the port it really got. */
+  url: string;
+  /** Stops listening, lets requests under way end, and leaves NATS. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+/** Listens, and connects to NATS in the background, for as long as it takes. Throws `port_in_use`. */
+export async function startControlPlane(config: Config, log: Log): Promise<ControlPlane> {
+  const nats = new NatsLink(config.natsUrls, log);
+  const trpc = createHTTPHandler({
+    router: appRouter,
+    createContext: () => ({ nats, log }),
+    maxBodySize: MAX_BODY_BYTES,
+    allowBatching: false,
+  });
+  const server = createServer((request, response) => {
+    const path = (request.url ?? "").split("?", 1)[0];
+    if (path === "/livez") return answer(response, 200, { ok: true });
+    if (path === "/readyz") return answer(response, nats.isUp ? 200 : 503, { ok: nats.isUp, nats: nats.isUp ? "connected" : "not connected" });
+    const refused = refusal(request, config.host, MAX_BODY_BYTES);
+    if (refused !== undefined) return refuse(request, response, refused);
+    trpc(request, response);
+  });
+  // A client that sends its request drop by drop must not hold a connection for ever.
+  server.headersTimeout = 10_000;
+  server.requestTimeout = 30_000;
+  try {
+    await listen(server, config);
+  } catch (error) {
+    await nats.close();
+    throw error;
+  }
+  let closing: Promise<void> | undefined;
+  const close = () => (closing ??= shut(server, nats));
+  return { url: urlOf(server, config), close, [Symbol.asyncDispose]: close };
+}
+
+function listen(server: Server, { host, port }: Config): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EADDRINUSE") {
+        reject(fail("port_in_use", `port ${port} on ${host} is in use; stop what listens there, or set MUSTER_PORT to another port (0: a free one)`, error));
+      } else {
+        reject(fail("cannot_listen", `cannot listen on ${host} port ${port}: ${error.message}; set MUSTER_HOST and MUSTER_PORT`, error));
+      }
+    });
+    server.listen(port, host, resolve);
+  });
+}
+
+async function shut(server: Server, nats: NatsLink): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  await closed;
+  await nats.close();
+}
+
+function urlOf(server: Server, { host, port }: Config): string {
+  const address = server.address();
+  const actual = typeof address === "object" && address !== null ? address.port : port;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${actual}`;
+}
+
+function answer(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { "content-type": "application/json", "x-content-type-options": "nosniff" });
+  response.end(JSON.stringify(body));
+}
+
+function refuse(request: IncomingMessage, response: ServerResponse, { status, code, message }: { status: number; code: string; message: string }): void {
+  // The rest of the body is not read: with it, the connection could not be used again.
+  if (request.method !== "GET") response.setHeader("connection", "close");
+  answer(response, status, { error: { message, data: { code, httpStatus: status, muster_code: code } } });
+}

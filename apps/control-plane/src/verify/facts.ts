@@ -1,0 +1,99 @@
+// What the account of a group is made from, read in an order in which nothing can slip through.
+import { archiveFilter, dlqStream, eventIdOf, type LedgerRow } from "@muster/contracts";
+import { type ReplayRecord, readClaims } from "../dead-letters/claim.ts";
+import { type DeadLetter, readDeadLetters, toDeadLetter } from "../dead-letters/read.ts";
+import { filtersOf, findConsumer } from "../groups/consumer.ts";
+import { type Figures, figuresOf } from "../groups/figures.ts";
+import { readMembers } from "../groups/members.ts";
+import { getSpec, readSpecs } from "../groups/specs.ts";
+import { getStream } from "../groups/streams.ts";
+import { isCovered } from "../groups/subjects.ts";
+import type { Nats } from "../nats/connection.ts";
+import { toRecord } from "../nats/headers.ts";
+import { readRows } from "../nats/ledger.ts";
+import { scanStream } from "../nats/scan.ts";
+import { storeTimeOf } from "../nats/store-time.ts";
+
+/** A message that lies in the source stream. */
+export type SourceMessage = { seq: number; storeTime: string; eventId: string; isMine: boolean };
+
+/** A dead letter or archived one; its body is not needed. */
+export type Letter = Pick<DeadLetter, "id" | "group" | "seq" | "storeTime" | "eventId" | "reason">;
+
+/** Everything an account needs. Rows, letters and claims are those of all groups of the stream. */
+export type Facts = {
+  group: string;
+  retention: string;
+  /** Store time from which messages belong to this stream and not to an earlier one of its name. */
+  created: string;
+  /** Sequences ever given: from, up to. */
+  firstSeq: number;
+  lastSeq: number;
+  /** The first sequence that is still there, for streams that drop old messages. */
+  firstKept: number;
+  otherGroups: string[];
+  /** All messages at or below it are acknowledged by the group. */
+  ackFloor: number;
+  /** The last sequence handed out to the group. */
+  delivered: number;
+  figures: Figures;
+  source: SourceMessage[];
+  letters: Letter[];
+  archived: Letter[];
+  rows: (LedgerRow & { group: string })[];
+  claims: ReplayRecord[];
+};
+
+/**
+ * Reads source, dead letters, ledger, claims, in this order: work only ever moves on in it, or back to
+ * the source under a new sequence, so what was missed at one place is found at a later one.
+ */
+export async function readFacts(nats: Nats, stream: string, group: string): Promise<Facts> {
+  const { spec } = await getSpec(nats, stream, group);
+  const info = await getStream(nats, stream);
+  const filters = filtersOf(spec);
+  const source: SourceMessage[] = [];
+  for await (const { seq, storeTime, subject, headers } of scanStream(nats, stream, { upTo: info.state.last_seq })) {
+    const eventId = eventIdOf(toRecord(headers), stream, seq, storeTime);
+    source.push({ seq, storeTime, eventId, isMine: isCovered(filters, subject) });
+  }
+  const letters = (await readDeadLetters(nats, stream)).map(withoutBody);
+  const archived = await readArchive(nats, stream);
+  // Before the ledger: what is settled here has its row by then.
+  const consumer = await findConsumer(nats, stream, group);
+  const members = [...(await readMembers(nats, stream, group)).values()].flat();
+  const rows = [...(await readRows(nats, stream))].map(([key, row]) => ({ ...row, group: key.split(".")[1] ?? "" }));
+  const claims = await readClaims(nats, stream);
+  const others = (await readSpecs(nats, stream)).map((other) => other.spec.group).filter((name) => name !== group);
+  const dead = Object.fromEntries(letters.filter((letter) => letter.group === group).map((letter) => [letter.id, 1]));
+  return {
+    group,
+    retention: info.config.retention,
+    created: storeTimeOf(info.created),
+    firstSeq: Math.max(1, info.config.first_seq ?? 1),
+    lastSeq: info.state.last_seq,
+    firstKept: info.state.first_seq,
+    otherGroups: others,
+    ackFloor: consumer?.ack_floor.stream_seq ?? 0,
+    delivered: consumer?.delivered.stream_seq ?? 0,
+    figures: figuresOf(consumer, members, dead),
+    source,
+    letters,
+    archived,
+    rows,
+    claims,
+  };
+}
+
+async function readArchive(nats: Nats, stream: string): Promise<Letter[]> {
+  const archived = new Map<string, Letter>();
+  for await (const message of scanStream(nats, dlqStream(stream), { filter: archiveFilter(stream) })) {
+    const letter = withoutBody(toDeadLetter(stream, message));
+    archived.set(letter.id, letter);
+  }
+  return [...archived.values()];
+}
+
+function withoutBody({ id, group, seq, storeTime, eventId, reason }: DeadLetter): Letter {
+  return { id, group, seq, storeTime, eventId, reason };
+}

@@ -1,0 +1,27 @@
+import { join } from "node:path";
+import type { AppRouter } from "@muster/control-plane";
+import { checkoutRoot } from "@muster/testkit";
+import { createTRPCClient, httpLink } from "@trpc/client";
+import type { Children } from "./children.ts";
+import { type Patience, until } from "./wait.ts";
+
+/** A running control plane: where it listens, and its procedures. */
+export type ControlPlane = { readonly url: string; readonly api: ReturnType<typeof createApi> };
+
+const START_MS = 20_000;
+
+/** Starts the control plane on a free port and returns when it listens and has reached NATS. */
+export async function startControlPlane(children: Children, natsUrl: string, signal: AbortSignal): Promise<ControlPlane> {
+  const main = join(checkoutRoot, "apps/control-plane/src/main.ts");
+  const env = { NATS_URL: natsUrl, MUSTER_HOST: "127.0.0.1", MUSTER_PORT: "0", LOG_LEVEL: "info" };
+  const { proc, logFile } = children.start("control-plane", [process.execPath, main], env);
+  const patience: Patience = { signal, timeoutMs: START_MS, seen: () => `the last line of ${logFile}: ${proc.lines.at(-1) ?? "nothing"}` };
+  const line = await until("the control plane to listen", async () => proc.lines.find((text) => text.includes('"listening"')), patience);
+  const { url } = JSON.parse(line) as { url: string };
+  await until("the control plane to reach NATS", async () => (await fetch(`${url}/readyz`)).ok || undefined, patience);
+  return { url, api: createApi(url) };
+}
+
+function createApi(url: string) {
+  return createTRPCClient<AppRouter>({ links: [httpLink({ url })] });
+}

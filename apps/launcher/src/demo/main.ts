@@ -1,0 +1,110 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startNats } from "@muster/testkit";
+import { jetstream } from "@nats-io/jetstream";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { Children } from "./children.ts";
+import { cleanUp } from "./clean-up.ts";
+import { startControlPlane } from "./control-plane.ts";
+import { Fleet } from "./fleet.ts";
+import { hasFraudCheck } from "./fraud-check.ts";
+import { namesOf, workMsFor } from "./group.ts";
+import { demoHelp, type DemoOptions, readOptions } from "./options.ts";
+import { Progress } from "./progress.ts";
+import { isClosed, outcomeJson, outcomeText } from "./report.ts";
+import { run } from "./run.ts";
+import { listenForSignals, Stopped } from "./signals.ts";
+
+/** `./muster demo`: reads the arguments, runs the demo, gives the exit code. */
+export async function demo(args: readonly string[]): Promise<number> {
+  const read = readOptions(args);
+  switch (read.type) {
+    case "help":
+      process.stdout.write(demoHelp);
+      return 0;
+    case "bad":
+      process.stderr.write(`muster demo: ${read.problem}\n\n${demoHelp}`);
+      return 2;
+    case "run":
+      return await play(read.options);
+  }
+}
+
+/** Sets the stage, plays, and takes everything down again whatever happened. */
+async function play(options: DemoOptions): Promise<number> {
+  const dir = await mkdtemp(join(tmpdir(), "muster-demo-"));
+  const stop = new AbortController();
+  const fail = (error: Error): void => stop.abort(error);
+  const children = new Children(dir, fail);
+  using _signals = listenForSignals(stop, () => children.killAll());
+  let isGood = false;
+  try {
+    isGood = await perform(options, children, stop.signal);
+  } catch (error) {
+    // What made everything stop is the cause; that a wait ended for it is not.
+    const cause: unknown = stop.signal.aborted ? stop.signal.reason : error;
+    if (cause instanceof Stopped) {
+      await rm(dir, { recursive: true, force: true });
+      process.stderr.write(`muster demo: ${cause.message}; everything it started is ended\n`);
+      return cause.exitCode;
+    }
+    process.stderr.write(`muster demo: ${cause instanceof Error ? cause.message : String(cause)}\n`);
+  }
+  if (isGood) await rm(dir, { recursive: true, force: true });
+  else process.stderr.write(`muster demo: the logs are in ${dir}\n`);
+  return isGood ? 0 : 1;
+}
+
+async function perform(options: DemoOptions, children: Children, signal: AbortSignal): Promise<boolean> {
+  const progress = new Progress(process.stdout);
+  const sharedUrl = process.env["NATS_URL"] || undefined;
+  await using stack = new AsyncDisposableStack();
+  const natsUrl = sharedUrl ?? stack.use(await startNats()).url;
+  signal.throwIfAborted();
+  const names = namesOf(sharedUrl !== undefined, `${Date.now().toString(36)}${process.pid.toString(36)}`);
+  const nc = stack.adopt(await open(natsUrl), (connection) => connection.close());
+  const js = jetstream(nc);
+  if (await hasFraudCheck(nc)) {
+    throw new Error(`somebody answers fraud.check at ${natsUrl} already, so no order would be dead-lettered for want of it; use another server`);
+  }
+  if (sharedUrl !== undefined) stack.defer(() => cleanUp(nc, names));
+  stack.use(children);
+  const plane = await startControlPlane(children, natsUrl, signal);
+  progress.say(`NATS ${natsUrl}, control plane ${plane.url}`);
+
+  const fleet = new Fleet(children, {
+    NATS_URL: natsUrl,
+    MUSTER_STREAM: names.stream,
+    MUSTER_GROUP: names.group,
+    MUSTER_HEARTBEAT_MS: "500",
+    ORDER_WORK_MS: String(workMsFor(options.orders)),
+  });
+  for (const [language, reason] of fleet.missing) progress.say(`without ${language}: ${reason}`);
+
+  const { outcome, problems } = await run({ options, names, nc, js, plane, fleet, progress, signal });
+  progress.say(`\n${outcomeText(outcome)}`);
+  for (const problem of problems) progress.say(problem);
+  if (options.keep) {
+    progress.say(`kept running: NATS ${natsUrl}, control plane ${plane.url}, stream ${names.stream}, group ${names.group}; Ctrl-C ends it`);
+  }
+  if (options.json) progress.say(JSON.stringify(outcomeJson(outcome)));
+  if (options.keep) await kept(signal);
+  return isClosed(outcome.account) && problems.length === 0;
+}
+
+async function open(natsUrl: string): Promise<NatsConnection> {
+  try {
+    return await connect({ servers: natsUrl.split(","), name: "muster-demo", maxReconnectAttempts: -1 });
+  } catch (cause) {
+    throw new Error(`no NATS at ${natsUrl}: ${String(cause)}; correct NATS_URL, or leave it out for a server of the demo's own`, { cause });
+  }
+}
+
+/** Waits for Ctrl-C, which is how a kept demo ends well; anything else fails it. */
+async function kept(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  if (!signal.aborted) await promise;
+  if (!(signal.reason instanceof Stopped)) throw signal.reason;
+}

@@ -1,0 +1,69 @@
+import { AckPolicy, DiscardPolicy, jetstreamManager, RetentionPolicy, StorageType } from "@nats-io/jetstream";
+import { Kvm } from "@nats-io/kv";
+import { nanos, type NatsConnection } from "@nats-io/transport-node";
+import { buckets, contractSchemas, dlqStream, GroupSpec, type GroupSpecInput, groupKey, replayFilter } from "@muster/contracts";
+
+const noRollup = [buckets.ledger, buckets.attempts];
+
+/** Makes the buckets that every group needs. `memberTtlMs` defaults to the protocol's 15 s. */
+export async function provisionBuckets(nc: NatsConnection, memberTtlMs = 15_000): Promise<void> {
+  const kvm = new Kvm(nc);
+  const file = { storage: StorageType.File, allow_direct: true };
+  await kvm.create(buckets.groups, { ...file, history: 10 });
+  const contracts = await kvm.create(buckets.contracts, file);
+  await kvm.create(buckets.members, { ...file, ttl: memberTtlMs, markerTTL: 60_000 });
+  await kvm.create(buckets.attempts, { ...file, ttl: 7 * 86_400_000 });
+  await kvm.create(buckets.ledger, { ...file, history: 5 });
+  const manager = await jetstreamManager(nc);
+  for (const bucket of noRollup) {
+    const { config } = await manager.streams.info(`KV_${bucket}`);
+    await manager.streams.update(`KV_${bucket}`, { ...config, allow_rollup_hdrs: false });
+  }
+  for (const [name, schema] of Object.entries(contractSchemas)) await contracts.put(name, JSON.stringify(schema));
+}
+
+/** Makes a stream with its dead-letter stream. */
+export async function provisionStream(
+  nc: NatsConnection,
+  stream: string,
+  subjects: string[],
+  retention: "workqueue" | "limits" = "workqueue",
+): Promise<void> {
+  const manager = await jetstreamManager(nc);
+  await manager.streams.add({
+    name: stream,
+    subjects: [...subjects, `muster.replay.${stream}.>`],
+    retention: retention === "limits" ? RetentionPolicy.Limits : RetentionPolicy.Workqueue,
+    max_msg_size: (nc.info?.max_payload ?? 1 << 20) - (32 << 10),
+  });
+  await manager.streams.add({
+    name: dlqStream(stream),
+    subjects: [`muster.dlq.${stream}.>`, `muster.archive.${stream}.>`],
+    discard: DiscardPolicy.New,
+    duplicate_window: nanos(3_600_000),
+  });
+}
+
+/** Makes a group's consumer and writes its spec, filled with defaults. */
+export async function provisionGroup(nc: NatsConnection, input: GroupSpecInput): Promise<GroupSpec> {
+  const spec = GroupSpec.parse(input);
+  const manager = await jetstreamManager(nc);
+  await manager.consumers.add(spec.stream, {
+    durable_name: spec.group,
+    ack_policy: AckPolicy.Explicit,
+    max_deliver: -1,
+    ack_wait: nanos(spec.ack_wait_ms),
+    max_ack_pending: spec.max_ack_pending,
+    filter_subjects: [...spec.subjects, replayFilter(spec.stream, spec.group)],
+  });
+  await putSpec(nc, spec);
+  return spec;
+}
+
+/** Writes a spec as it is. */
+export async function putSpec(nc: NatsConnection, spec: GroupSpec): Promise<void> {
+  const groups = await new Kvm(nc).open(buckets.groups);
+  await groups.put(groupKey(spec.stream, spec.group), JSON.stringify(spec));
+}
+
+export const provision = { buckets: provisionBuckets, stream: provisionStream, group: provisionGroup, spec: putSpec };

@@ -1,0 +1,141 @@
+package muster
+
+// maxHistory is how many history entries are kept, the last ones.
+const maxHistory = 20
+
+const (
+	entryStarted = "started"
+	entryFailed  = "failed"
+	entrySnoozed = "snoozed"
+)
+
+// attemptEntry is one start of a handler; one that is "started" never reported back (yet).
+type attemptEntry struct {
+	Attempt    int    `json:"attempt"`
+	Outcome    string `json:"outcome"`
+	Member     string `json:"member"`
+	Language   string `json:"language"`
+	Version    string `json:"version"`
+	StartedAt  string `json:"started_at"`
+	EndedAt    string `json:"ended_at,omitempty"`
+	ErrorClass string `json:"error_class,omitempty"`
+	Error      string `json:"error,omitempty"`
+	DelayMs    *int64 `json:"delay_ms,omitempty"`
+}
+
+// attemptsRecord is the limit on attempts and the history of a message.
+type attemptsRecord struct {
+	V         int            `json:"v"`
+	Sequence  uint64         `json:"sequence"`
+	StoreTime string         `json:"store_time"`
+	EventID   string         `json:"event_id"`
+	Attempts  int            `json:"attempts"`
+	Snoozes   int            `json:"snoozes"`
+	Delivery  uint64         `json:"delivery"`
+	Open      bool           `json:"open"`
+	History   []attemptEntry `json:"history"`
+}
+
+// admission is what a delivery may do. A suspect may have killed its last process: it runs alone.
+type admission string
+
+const (
+	admitRun       admission = "run"
+	admitSuspect   admission = "suspect"
+	admitExhausted admission = "exhausted"
+	admitCrashLoop admission = "crash_loop"
+)
+
+// admit says whether a delivery may run, and the number of its attempt. Another store time is
+// another message under the same sequence, whose record says nothing of ours.
+func admit(record *attemptsRecord, delivered uint64, storeTime string, maxAttempts int) (admission, int) {
+	if record != nil && record.StoreTime != storeTime {
+		record = nil
+	}
+	attempt := 1
+	if record != nil {
+		attempt = record.Attempts + 1
+	}
+	switch {
+	case record != nil && record.Attempts >= maxAttempts && record.Open:
+		return admitCrashLoop, attempt
+	case record != nil && record.Attempts >= maxAttempts:
+		return admitExhausted, attempt
+	case delivered <= 1:
+		return admitRun, attempt
+	case record == nil || record.Open || record.Delivery != delivered-1:
+		return admitSuspect, attempt
+	default:
+		return admitRun, attempt
+	}
+}
+
+// noteStart counts a suspect's start before its handler runs, for it may never report back.
+func (r attemptsRecord) noteStart(entry attemptEntry, delivered uint64) attemptsRecord {
+	r.Attempts++
+	r.Open = true
+	r.Delivery = delivered
+	entry.Attempt, entry.Outcome = r.Attempts, entryStarted
+	r.History = lastEntries(r.History, entry)
+	return r
+}
+
+// fail is the record after a failed attempt; one whose start was noted is not counted twice.
+func (r attemptsRecord) fail(entry attemptEntry, delivered uint64) attemptsRecord {
+	if r.isNoted(entry, delivered) {
+		entry.Attempt = r.Attempts
+		r.History = r.History[:len(r.History)-1]
+	} else {
+		r.Attempts++
+		entry.Attempt = r.Attempts
+	}
+	entry.Outcome = entryFailed
+	return r.settled(entry, delivered)
+}
+
+// snooze is the record after a snooze, which is no attempt: a noted start is taken back.
+func (r attemptsRecord) snooze(entry attemptEntry, delivered uint64) attemptsRecord {
+	entry.Attempt = r.Attempts + 1
+	if r.isNoted(entry, delivered) {
+		entry.Attempt = r.Attempts
+		r.Attempts--
+		r.History = r.History[:len(r.History)-1]
+	}
+	r.Snoozes++
+	entry.Outcome = entrySnoozed
+	return r.settled(entry, delivered)
+}
+
+func (r attemptsRecord) settled(entry attemptEntry, delivered uint64) attemptsRecord {
+	r.Open = false
+	r.Delivery = delivered
+	r.History = lastEntries(r.History, entry)
+	return r
+}
+
+func (r attemptsRecord) isNoted(entry attemptEntry, delivered uint64) bool {
+	if !r.Open || r.Delivery != delivered || len(r.History) == 0 {
+		return false
+	}
+	last := r.History[len(r.History)-1]
+	return last.Outcome == entryStarted && last.Member == entry.Member
+}
+
+// lastError is what a message that may not run again died of.
+func (r attemptsRecord) lastError() (class, text string) {
+	for i := len(r.History) - 1; i >= 0; i-- {
+		if entry := r.History[i]; entry.Error != "" {
+			if entry.ErrorClass == "" {
+				return "Error", entry.Error
+			}
+			return entry.ErrorClass, entry.Error
+		}
+	}
+	return "NeverReported", "handler started and never reported back"
+}
+
+// lastEntries copies: records of this type are values.
+func lastEntries(history []attemptEntry, entry attemptEntry) []attemptEntry {
+	all := append(append(make([]attemptEntry, 0, len(history)+1), history...), entry)
+	return all[max(0, len(all)-maxHistory):]
+}

@@ -1,0 +1,167 @@
+package muster
+
+import (
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config is what a member needs to know to join its group.
+type Config struct {
+	// Servers are NATS URLs, at least one.
+	Servers []string
+	// Stream and Group name the group to join.
+	Stream string
+	Group  string
+	// Member is the member's id, unique in the group while it lives.
+	Member string
+	// APIPrefix of JetStream, where accounts remap it. Default $JS.API.
+	APIPrefix string
+	// Heartbeat is the time between two heartbeats, each with a poll of the spec. Default 5 s.
+	Heartbeat time.Duration
+	// Grace is how long a drain waits for running handlers.
+	Grace time.Duration
+	// LogLevel of the log on stdout. Default info.
+	LogLevel slog.Level
+	// Version of the application, told in records and dead letters. Default 0.0.0.
+	Version string
+	// OnStep, if set, is called with the name of each step that a delivery passes: received,
+	// row_done, row_dead, dead_lettered, attempt_recorded. For tests that kill the process there.
+	OnStep func(step string)
+	// Log, if set, replaces the JSON log on stdout.
+	Log *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.APIPrefix == "" {
+		c.APIPrefix = "$JS.API"
+	}
+	if c.Heartbeat == 0 {
+		c.Heartbeat = 5 * time.Second
+	}
+	if c.Version == "" {
+		c.Version = "0.0.0"
+	}
+	if c.OnStep == nil {
+		c.OnStep = func(string) {}
+	}
+	if c.Log == nil {
+		c.Log = newLog(os.Stdout, c)
+	}
+	return c
+}
+
+// LoadConfig reads the environment of the protocol. The error is of [CodeBadConfig]; its message
+// has one line for each bad variable.
+func LoadConfig(getenv func(string) string) (Config, error) {
+	r := &envReader{getenv: getenv}
+	c := Config{
+		Servers:   r.servers(),
+		Stream:    r.name("MUSTER_STREAM", "", IsStream),
+		Group:     r.name("MUSTER_GROUP", "", IsName),
+		Member:    r.name("WORKER_ID", defaultMember(), IsName),
+		APIPrefix: r.prefix(),
+		Heartbeat: ms(r.number("MUSTER_HEARTBEAT_MS", 5000, 250, 5000)),
+		Grace:     ms(r.number("MUSTER_GRACE_MS", 25000, 0, 3_600_000)),
+		LogLevel:  r.level(),
+	}
+	if len(r.problems) > 0 {
+		return Config{}, &Error{Code: CodeBadConfig, Message: strings.Join(r.problems, "\n")}
+	}
+	return c, nil
+}
+
+type envReader struct {
+	getenv   func(string) string
+	problems []string
+}
+
+func (r *envReader) text(name, fallback string) string {
+	if s := strings.TrimSpace(r.getenv(name)); s != "" {
+		return s
+	}
+	return fallback
+}
+
+func (r *envReader) bad(format string, args ...any) {
+	r.problems = append(r.problems, fmt.Sprintf(format, args...))
+}
+
+func (r *envReader) servers() []string {
+	var servers []string
+	for part := range strings.SplitSeq(r.text("NATS_URL", ""), ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		servers = append(servers, part)
+		u, err := url.Parse(part)
+		if err != nil || u.Hostname() == "" || !strings.Contains(" nats tls ws wss ", " "+u.Scheme+" ") {
+			// Not the URL itself: it may hold a password.
+			r.bad("NATS_URL: entry %d is no URL like nats://host:port (nats, tls, ws, wss)", len(servers))
+		}
+	}
+	if len(servers) == 0 {
+		r.bad("NATS_URL: required, for example nats://127.0.0.1:4222")
+	}
+	return servers
+}
+
+func (r *envReader) name(variable, fallback string, isGood func(string) bool) string {
+	value := r.text(variable, fallback)
+	switch {
+	case value == "":
+		r.bad("%s: required", variable)
+	case value == "core" && !isGood(value):
+		r.bad("%s: core is reserved for core NATS queue groups", variable)
+	case !isGood(value):
+		r.bad("%s: %q does not match %s", variable, value, namePattern)
+	}
+	return value
+}
+
+func (r *envReader) prefix() string {
+	value := r.text("MUSTER_API_PREFIX", "$JS.API")
+	if !IsSubject(value) {
+		r.bad("MUSTER_API_PREFIX: %q is no subject prefix", value)
+	}
+	return value
+}
+
+func (r *envReader) number(variable string, fallback, low, high int64) int64 {
+	value := r.text(variable, strconv.FormatInt(fallback, 10))
+	n, ok := parseDigits(value)
+	if !ok || int64(n) < low || int64(n) > high {
+		r.bad("%s: %q is not a whole number from %d to %d", variable, value, low, high)
+		return fallback
+	}
+	return int64(n)
+}
+
+func (r *envReader) level() slog.Level {
+	value := r.text("LOG_LEVEL", "info")
+	level, ok := map[string]slog.Level{
+		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+	}[value]
+	if !ok {
+		r.bad("LOG_LEVEL: %q is none of debug, info, warn, error", value)
+	}
+	return level
+}
+
+var notInName = regexp.MustCompile(`[^A-Za-z0-9_-]`)
+
+// defaultMember is <host>-<pid>, the host cut so that it is at most 60 characters.
+func defaultMember() string {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "host"
+	}
+	host = notInName.ReplaceAllString(host, "-")
+	pid := "-" + strconv.Itoa(os.Getpid())
+	return host[:min(len(host), 60-len(pid))] + pid
+}

@@ -1,0 +1,90 @@
+package muster
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// contracts has the verdicts of the contracts that are loaded.
+type contracts struct {
+	wire *wire
+	log  *slog.Logger
+
+	mu     sync.Mutex
+	loaded map[string]loadedContract
+}
+
+// loadedContract without a verdict is a schema that could not be compiled.
+type loadedContract struct {
+	verdict  *verdict
+	revision uint64
+}
+
+func newContracts(w *wire, log *slog.Logger) *contracts {
+	return &contracts{wire: w, log: log, loaded: map[string]loadedContract{}}
+}
+
+// load gets what is new of the named contracts. What does not answer, is gone or is no schema
+// leaves the last good one.
+func (c *contracts) load(ctx context.Context, names []string) error {
+	for _, name := range names {
+		if _, err := c.fetch(ctx, name); HasCode(err, CodeUnreachable) {
+			return err
+		}
+	}
+	return nil
+}
+
+// get gives the verdict, loaded now where it has to be. nil: there is none to be had.
+func (c *contracts) get(ctx context.Context, name string) *verdict {
+	if v := c.find(name).verdict; v != nil {
+		return v
+	}
+	v, err := c.fetch(ctx, name)
+	if err != nil {
+		c.log.Debug("contract not loaded", "code", name, "error", err.Error())
+	}
+	return v
+}
+
+// names of those that are loaded.
+func (c *contracts) names() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	names := []string{}
+	for _, name := range slices.Sorted(maps.Keys(c.loaded)) {
+		if c.loaded[name].verdict != nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (c *contracts) find(name string) loadedContract {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.loaded[name]
+}
+
+func (c *contracts) fetch(ctx context.Context, name string) (*verdict, error) {
+	entry, err := c.wire.kvGet(ctx, contractsBucket, name)
+	if err != nil {
+		return nil, err
+	}
+	known := c.find(name)
+	if !entry.exists || entry.revision == known.revision {
+		return known.verdict, nil
+	}
+	v, err := newVerdict(name, entry.value)
+	if err != nil {
+		c.log.Error("contract refused", "code", name, "revision", entry.revision, "error", err.Error())
+		v = known.verdict
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.loaded[name] = loadedContract{verdict: v, revision: entry.revision}
+	return v, err
+}

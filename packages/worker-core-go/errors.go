@@ -1,0 +1,101 @@
+package muster
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// Code tells errors apart; their text is for people.
+type Code string
+
+// The codes of this package.
+const (
+	CodeBadConfig   Code = "bad_config"
+	CodeBadName     Code = "bad_name"
+	CodeBadSpec     Code = "bad_spec"
+	CodeBadSchema   Code = "bad_schema"
+	CodeUnreachable Code = "unreachable"
+	CodeConflict    Code = "conflict"
+	CodeIDTaken     Code = "id_taken"
+	CodeForced      Code = "forced"
+)
+
+// Error is every error this package makes by itself.
+type Error struct {
+	Code    Code
+	Message string
+	// Err is the cause, nil where there is none.
+	Err error
+}
+
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return e.Message
+	}
+	return e.Message + ": " + e.Err.Error()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// HasCode reports whether err is, or wraps, an [Error] of the code.
+func HasCode(err error, code Code) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Code == code
+}
+
+func unreachable(cause error, format string, args ...any) error {
+	return &Error{Code: CodeUnreachable, Message: fmt.Sprintf(format, args...), Err: cause}
+}
+
+// PermanentError makes a message a dead letter at once. See [Permanent].
+type PermanentError struct{ Message string }
+
+func (e *PermanentError) Error() string { return e.Message }
+
+// Permanent says that trying again will not help.
+func Permanent(message string) error { return &PermanentError{Message: message} }
+
+// RetryableError fails the attempt; the message comes back while it has attempts left.
+type RetryableError struct {
+	Message string
+	// Delay replaces the group's backoff; nil leaves it.
+	Delay *time.Duration
+}
+
+func (e *RetryableError) Error() string { return e.Message }
+
+// Retryable fails the attempt. A delay, where given, is used as it is instead of the backoff.
+func Retryable(message string, delay ...time.Duration) error {
+	e := &RetryableError{Message: message}
+	if len(delay) > 0 {
+		e.Delay = &delay[0]
+	}
+	return e
+}
+
+// SnoozeError puts the message off without counting an attempt. See [Snooze].
+type SnoozeError struct{ Delay time.Duration }
+
+func (e *SnoozeError) Error() string { return "snoozed for " + e.Delay.String() }
+
+// Snooze asks for the message again after the delay, at most the group's max_snooze_ms.
+func Snooze(delay time.Duration) error { return &SnoozeError{Delay: delay} }
+
+// errorClass names the kind of a handler's error in records and dead letters: the name of the first
+// type that says something, else Error.
+func errorClass(err error) string {
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		t := reflect.TypeOf(e)
+		for t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		if pkg := t.PkgPath(); pkg == "errors" || pkg == "fmt" || t.Name() == "" {
+			continue
+		}
+		return strings.ToUpper(t.Name()[:1]) + t.Name()[1:]
+	}
+	return "Error"
+}

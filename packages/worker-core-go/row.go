@@ -1,0 +1,111 @@
+package muster
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+)
+
+// maxSequences is how many further sequences a row keeps; beyond them it only counts.
+const maxSequences = 32
+
+const (
+	statusDone = "done"
+	statusDead = "dead"
+)
+
+// ledgerRow is what became of an event in a group.
+type ledgerRow struct {
+	V          int               `json:"v"`
+	Status     string            `json:"status"`
+	EventID    string            `json:"event_id"`
+	BodySHA256 string            `json:"body_sha256"`
+	Sequence   uint64            `json:"sequence"`
+	StoreTime  string            `json:"store_time"`
+	Sequences  []uint64          `json:"sequences"`
+	More       int               `json:"more"`
+	Result     json.RawMessage   `json:"result,omitempty"`
+	Reason     string            `json:"reason,omitempty"`
+	Headers    map[string]string `json:"headers,omitempty"`
+	Member     string            `json:"member"`
+	Language   string            `json:"language"`
+	At         string            `json:"at"`
+}
+
+// rowDecision is what the row of its event says of a message.
+type rowDecision string
+
+const (
+	rowRun      rowDecision = "run"
+	rowRepeat   rowDecision = "repeat"
+	rowConflict rowDecision = "conflict"
+	rowFinish   rowDecision = "finish"
+	rowStale    rowDecision = "stale"
+)
+
+// messageIdentity tells a message from all others.
+type messageIdentity struct {
+	bodySHA256 string
+	sequence   uint64
+	storeTime  string
+}
+
+func decideRow(row *ledgerRow, m messageIdentity) rowDecision {
+	if row == nil {
+		return rowRun
+	}
+	sameBody := row.BodySHA256 == m.bodySHA256
+	if row.Status == statusDone {
+		if sameBody {
+			return rowRepeat
+		}
+		return rowConflict
+	}
+	// Store times order messages also where a stream was made again and counts from 1 once more.
+	order := compareStoreTimes(row.StoreTime, m.storeTime)
+	if order == 0 {
+		order = cmp.Compare(row.Sequence, m.sequence)
+	}
+	switch {
+	case order == 0:
+		return rowFinish
+	case order < 0:
+		return rowRun
+	case sameBody:
+		return rowStale
+	default:
+		return rowConflict
+	}
+}
+
+// knows reports whether a done row already counts the message.
+func (r *ledgerRow) knows(m messageIdentity) bool {
+	own := r.Sequence == m.sequence && r.StoreTime == m.storeTime
+	return own || slices.Contains(r.Sequences, m.sequence)
+}
+
+// join adds a further sequence, or counts it.
+func (r *ledgerRow) join(sequence uint64) {
+	if len(r.Sequences) < maxSequences {
+		r.Sequences = append(r.Sequences, sequence)
+	} else {
+		r.More++
+	}
+}
+
+// over takes on the sequences of the earlier row that r overwrites, and that row's own.
+func (r *ledgerRow) over(earlier *ledgerRow) {
+	r.Sequences, r.More = []uint64{}, 0
+	if earlier != nil {
+		r.Sequences = append(r.Sequences, earlier.Sequences...)
+		r.More = earlier.More
+		r.join(earlier.Sequence)
+	}
+}
+
+// compareStoreTimes compares texts of digits as integers.
+func compareStoreTimes(a, b string) int {
+	na, _ := parseDigits(a)
+	nb, _ := parseDigits(b)
+	return cmp.Compare(na, nb)
+}

@@ -1,0 +1,184 @@
+package muster
+
+import (
+	"context"
+	_ "embed" // for the schema
+	"encoding/json"
+	"log/slog"
+	"reflect"
+	"sync"
+)
+
+// specMisses is how many polls in a row find no spec until it counts as gone.
+const specMisses = 3
+
+// specSchema is a copy of packages/contracts/schemas/group-spec.json, because a Go module can only
+// embed what it holds; a test compares them.
+//
+//go:embed group-spec.json
+var specSchema []byte
+
+var specVerdict = sync.OnceValues(func() (*verdict, error) { return newVerdict("group-spec", specSchema) })
+
+// Spec is the desired state of the group, as far as a member needs it.
+type Spec struct {
+	Stream      string         `json:"stream"`
+	Group       string         `json:"group"`
+	Contracts   []string       `json:"contracts"`
+	Delivery    map[string]any `json:"delivery"`
+	Ledger      string         `json:"ledger"`
+	AckWaitMs   int64          `json:"ack_wait_ms"`
+	Concurrency int            `json:"concurrency"`
+	TimeoutMs   int64          `json:"timeout_ms"`
+	Retry       SpecRetry      `json:"retry"`
+	Paused      bool           `json:"paused"`
+	// Revision of the key the spec was read from.
+	Revision uint64 `json:"-"`
+}
+
+// SpecRetry is when failed attempts come back.
+type SpecRetry struct {
+	MaxAttempts int `json:"max_attempts"`
+	// BackoffMs is the delay after each failed attempt; the last one repeats.
+	BackoffMs   []int64 `json:"backoff_ms"`
+	Jitter      float64 `json:"jitter"`
+	MaxSnoozeMs int64   `json:"max_snooze_ms"`
+}
+
+func defaultSpec() Spec {
+	return Spec{
+		Ledger:      "kv",
+		AckWaitMs:   30_000,
+		Concurrency: 10,
+		TimeoutMs:   60_000,
+		Retry:       SpecRetry{MaxAttempts: 5, Jitter: 0.2, MaxSnoozeMs: 3_600_000},
+	}
+}
+
+// parseSpec reads a spec and fills in the defaults. The error is of [CodeBadSpec].
+func parseSpec(data []byte, revision uint64, stream, group string) (*Spec, error) {
+	bad := func(text string, err error) (*Spec, error) {
+		return nil, &Error{Code: CodeBadSpec, Message: text, Err: err}
+	}
+	v, err := specVerdict()
+	if err != nil {
+		return nil, err
+	}
+	value, code, text := v.judge(data)
+	if code != "" {
+		return bad(text, nil)
+	}
+	spec := defaultSpec()
+	// Encoded anew: numbers such as 1e3 become integers, of a key given twice the last one counts.
+	if err := json.Unmarshal(mustJSON(value), &spec); err != nil {
+		return bad("not a spec", err)
+	}
+	if spec.Stream != stream || spec.Group != group {
+		return bad("it is the spec of "+GroupKey(spec.Stream, spec.Group), nil)
+	}
+	if spec.Delivery == nil {
+		spec.Delivery = map[string]any{"mode": "pull"}
+	}
+	if spec.Retry.BackoffMs == nil {
+		spec.Retry.BackoffMs = []int64{1000, 5000, 30_000, 120_000}
+	}
+	spec.Revision = revision
+	return &spec, nil
+}
+
+// specPoll has the last good spec and knows whether it still counts. One goroutine polls, any reads.
+type specPoll struct {
+	wire   *wire
+	log    *slog.Logger
+	stream string
+	group  string
+
+	mu      sync.Mutex
+	misses  int
+	refused uint64
+	first   *Spec
+	last    *Spec
+}
+
+func newSpecPoll(w *wire, c Config) *specPoll {
+	return &specPoll{wire: w, log: c.Log, stream: c.Stream, group: c.Group, misses: specMisses}
+}
+
+// current is nil while there is no spec to go by.
+func (p *specPoll) current() *Spec {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.misses >= specMisses {
+		return nil
+	}
+	return p.last
+}
+
+// latest is the last good spec, also when it is gone: what is in hand goes on by it.
+func (p *specPoll) latest() *Spec {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last
+}
+
+// restartNeeded names the fields that changed and do not apply live.
+func (p *specPoll) restartNeeded() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	needed := []string{}
+	if p.first == nil {
+		return needed
+	}
+	if !reflect.DeepEqual(p.first.Delivery, p.last.Delivery) {
+		needed = append(needed, "delivery")
+	}
+	if p.first.Ledger != p.last.Ledger {
+		needed = append(needed, "ledger")
+	}
+	return needed
+}
+
+// poll gets the spec once. The error is unreachable, which is no miss.
+func (p *specPoll) poll(ctx context.Context) error {
+	entry, err := p.wire.kvGet(ctx, groupsBucket, GroupKey(p.stream, p.group))
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case !entry.exists:
+		p.misses++
+		if p.misses == specMisses {
+			p.log.Warn("spec missing")
+		}
+	case p.last != nil && entry.revision == p.last.Revision:
+		p.misses = 0
+	default:
+		p.take(entry)
+	}
+	return nil
+}
+
+func (p *specPoll) take(entry kvEntry) {
+	spec, err := parseSpec(entry.value, entry.revision, p.stream, p.group)
+	if err == nil && p.first == nil && (spec.Delivery["mode"] != "pull" || spec.Ledger != "kv") {
+		err = &Error{Code: CodeBadSpec, Message: "this core knows delivery pull with ledger kv"}
+	}
+	if err != nil {
+		if entry.revision != p.refused {
+			p.log.Error("spec refused", "revision", entry.revision, "error", err.Error())
+		}
+		p.refused = entry.revision
+		// The last good one stays; at start there is none.
+		if p.last != nil {
+			p.misses = 0
+		}
+		return
+	}
+	p.last, p.misses = spec, 0
+	if p.first == nil {
+		p.first = spec
+	}
+	p.log.Info("spec changed", "revision", entry.revision)
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,16 +33,19 @@ type puller struct {
 	inbox     string
 	wakeUp    chan struct{}
 
-	mu        sync.Mutex
-	sub       *nats.Subscription
-	requests  map[int]*pullRequest
-	number    int
+	mu       sync.Mutex
+	sub      *nats.Subscription
+	requests []pullRequest
+	number   int
+	// voidUpTo: answers to requests up to this one are from before a reconnect.
+	voidUpTo  int
 	notBefore time.Time
 	complaint string
 }
 
-// pullRequest is a request that the server may still fill.
+// pullRequest is a request that the server may still fill; the oldest comes first.
 type pullRequest struct {
+	number  int
 	credits int
 	voidAt  time.Time
 }
@@ -57,7 +59,6 @@ func newPuller(w *wire, c Config, limits func() (int, int), onMessage func(*nats
 		onMessage: onMessage,
 		inbox:     w.nc.NewInbox(),
 		wakeUp:    make(chan struct{}, 1),
-		requests:  map[int]*pullRequest{},
 	}
 }
 
@@ -72,7 +73,7 @@ func (p *puller) wake() {
 // forget is for a connection that is back: requests from before are void.
 func (p *puller) forget() {
 	p.mu.Lock()
-	clear(p.requests)
+	p.requests, p.voidUpTo = nil, p.number
 	p.mu.Unlock()
 	p.wake()
 }
@@ -122,7 +123,7 @@ func (p *puller) pull() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	maps.DeleteFunc(p.requests, func(_ int, r *pullRequest) bool { return !now.Before(r.voidAt) })
+	p.requests = slices.DeleteFunc(p.requests, func(r pullRequest) bool { return !now.Before(r.voidAt) })
 	if wait := p.notBefore.Sub(now); wait > 0 {
 		return wait
 	}
@@ -132,8 +133,8 @@ func (p *puller) pull() time.Duration {
 		p.request(wanted, now)
 	}
 	next := now.Add(time.Second)
-	for _, r := range p.requests {
-		next = earlier(next, r.voidAt)
+	if len(p.requests) > 0 && p.requests[0].voidAt.Before(next) {
+		next = p.requests[0].voidAt
 	}
 	return max(time.Until(next), time.Millisecond)
 }
@@ -146,7 +147,7 @@ func (p *puller) request(batch int, now time.Time) {
 		p.notBefore = now.Add(pullBackOff)
 		return
 	}
-	p.requests[p.number] = &pullRequest{credits: batch, voidAt: now.Add(pullExpires + voidAfter)}
+	p.requests = append(p.requests, pullRequest{p.number, batch, now.Add(pullExpires + voidAfter)})
 }
 
 func (p *puller) receive(msg *nats.Msg) {
@@ -193,38 +194,37 @@ func (p *puller) useCredit() {
 }
 
 // end gives back what a request did not fill. left is the server's word for it, -1 where it says
-// nothing; where ours differs, the difference was taken from, or is owed by, the others.
+// nothing. As credits are taken from the oldest request, whichever was filled, the difference to
+// the server's word is the others'.
 func (p *puller) end(number, left int) {
-	r, ok := p.requests[number]
-	if !ok {
+	if number <= p.voidUpTo {
 		return
 	}
-	delete(p.requests, number)
-	if left < 0 {
-		return
+	credits := 0
+	at := slices.IndexFunc(p.requests, func(r pullRequest) bool { return r.number == number })
+	if at >= 0 {
+		credits = p.requests[at].credits
+		p.requests = slices.Delete(p.requests, at, at+1)
 	}
-	if left > r.credits {
-		p.take(left - r.credits)
-		return
-	}
-	for _, n := range p.numbers() {
-		p.requests[n].credits += r.credits - left
-		return
+	switch {
+	case left > credits:
+		p.take(left - credits)
+	case left >= 0 && len(p.requests) > 0:
+		p.requests[0].credits += credits - left
 	}
 }
 
 func (p *puller) take(n int) {
-	for _, number := range p.numbers() {
-		r := p.requests[number]
+	for n > 0 && len(p.requests) > 0 {
+		r := &p.requests[0]
 		used := min(n, r.credits)
 		r.credits -= used
-		if n -= used; n == 0 {
-			return
+		n -= used
+		if r.credits == 0 {
+			p.requests = p.requests[1:]
 		}
 	}
 }
-
-func (p *puller) numbers() []int { return slices.Sorted(maps.Keys(p.requests)) }
 
 func (p *puller) outstanding() int {
 	n := 0
@@ -232,11 +232,4 @@ func (p *puller) outstanding() int {
 		n += r.credits
 	}
 	return n
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
 }

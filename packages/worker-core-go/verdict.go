@@ -82,4 +82,6 @@ func pointerOf(tokens []string) string {
 
 type nothing struct{}
 
-func (nothing) Load(url string) (any, error) { return nil, errors.New("contracts load nothing: " + url) }
+func (nothing) Load(url string) (any, error) {
+	return nil, errors.New("contracts load nothing: " + url)
+}

@@ -25,7 +25,11 @@ export function doctorTools(): number {
         ),
     { tool: "go", found: output("go", "version") ?? "missing", mend: goMissing() },
     { tool: "python", found: output("python3", "--version") ?? "missing", mend: pythonMissing() },
-    found("python packages", existsSync(join(home, "venv/bin/python")) ? "installed" : undefined, "./muster setup installs them"),
+    found(
+      "python packages",
+      existsSync(join(home, "venv/bin/python")) ? "installed" : undefined,
+      "./muster setup installs them",
+    ),
     found("git", output("git", "--version"), "install git"),
   ];
   for (const { tool, found: version, mend } of rows) {

@@ -36,7 +36,9 @@ export async function up(args: readonly string[], ready: Ready): Promise<number>
   }
   say(`NATS           ${url}`);
   say(`control plane  ${plane.url}`);
-  say(`group          ${stream} ${name}, ${workers.length} workers; see it with ./muster groups get ${stream} ${name}`);
+  say(
+    `group          ${stream} ${name}, ${workers.length} workers; see it with ./muster groups get ${stream} ${name}`,
+  );
   say("Ctrl-C drains and ends it");
   await stopped;
   say("draining");

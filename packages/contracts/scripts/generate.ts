@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { contractSchemas, protocolSchemas } from "../src/schemas.ts";
 import { firstDifference } from "./difference.ts";
-import { vectorFiles } from "./vectors/index.ts";
+import { vectorFiles } from "./cases/index.ts";
 
 const root = new URL("../", import.meta.url);
 const documents = new Map<string, unknown>();

@@ -1,14 +1,19 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findNatsServer } from "./find.ts";
 import { freePort } from "./port.ts";
 import { type Proc, startProcess } from "./process.ts";
-import { waitFor } from "./wait.ts";
 
 /** How to start a server. Default: a free port, a temporary store that is removed at the end. */
-export type NatsOptions = { port?: number; storeDir?: string; config?: string };
+export type NatsOptions = {
+  port?: number;
+  storeDir?: string;
+  /** Lines for the server's configuration file. */
+  config?: string;
+  /** Out of the terminal's process group, see `ProcOptions`. */
+  detached?: boolean;
+};
 
 /** A running nats-server with JetStream on loopback. */
 export type NatsServer = {
@@ -35,14 +40,15 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
   const argv = [findNatsServer(), "-c", file, "-a", "127.0.0.1", "-p", String(port), "-js", "-sd", storeDir];
   let proc: Proc;
   const start = async (): Promise<void> => {
-    proc = startProcess(`nats-server:${port}`, argv);
-    let ended = false;
-    void proc.exited.then(() => (ended = true));
-    await waitFor(`nats-server on port ${port}`, async () => ended || (await answers(port)), {
-      timeoutMs: 20_000,
-      everyMs: 20,
+    proc = startProcess(`nats-server:${port}`, argv, {}, { detached: options.detached === true });
+    // Its own words, not an answer on the port: another server may be the one that answers there.
+    await proc.waitForLine(/Server is ready/, 20_000).catch(async (error: unknown) => {
+      await proc[Symbol.asyncDispose]();
+      const said = proc.lines.find((line) => line.includes("[FTL]")) ?? proc.lines.at(-1);
+      throw new Error(`nats-server on port ${port} did not start: ${said ?? "it said nothing"}`, {
+        cause: error,
+      });
     });
-    if (ended) throw new Error(`nats-server on port ${port} ended:\n${proc.lines.slice(-5).join("\n")}`);
   };
   const kill = async (signal: NodeJS.Signals = "SIGKILL"): Promise<void> => {
     proc.kill(signal);
@@ -52,7 +58,12 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
     await kill("SIGTERM");
     await rm(scratch, { recursive: true, force: true });
   };
-  await start();
+  try {
+    await start();
+  } catch (error) {
+    await rm(scratch, { recursive: true, force: true });
+    throw error;
+  }
   return {
     url: `nats://127.0.0.1:${port}`,
     port,
@@ -68,18 +79,4 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
     },
     [Symbol.asyncDispose]: stop,
   };
-}
-
-/** True when the server greets: the port alone opens before JetStream is ready. */
-function answers(port: number): Promise<boolean> {
-  return new Promise((done) => {
-    const socket = connect(port, "127.0.0.1");
-    const end = (yes: boolean): void => {
-      socket.destroy();
-      done(yes);
-    };
-    socket.once("data", (chunk) => end(chunk.toString().startsWith("INFO")));
-    socket.once("error", () => end(false));
-    socket.setTimeout(1000, () => end(false));
-  });
 }

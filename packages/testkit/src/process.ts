@@ -6,7 +6,7 @@ import { waitFor } from "./wait.ts";
 export type Proc = {
   readonly name: string;
   readonly pid: number;
-  /** Lines of stdout and stderr so far, in order of arrival. */
+  /** Lines of stdout and stderr, in order of arrival; of a talkative process the last 20,000 or so. */
   readonly lines: readonly string[];
   /** Resolves with the first line, past or future, that matches. Fails when the process ends before. */
   waitForLine(match: RegExp | ((line: string) => boolean), timeoutMs?: number): Promise<string>;
@@ -15,24 +15,37 @@ export type Proc = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
+/** How to start a process, where the defaults do not fit. */
+export type ProcOptions = {
+  cwd?: string;
+  /** Gets every line as it comes. */
+  onLine?: (line: string) => void;
+  /** Out of the terminal's process group: a Ctrl-C meant for us does not reach it, we end it in our order. */
+  detached?: boolean;
+};
+
+const maxLines = 20_000;
+
 /** Starts a program with `env` laid over this process's environment. */
 export function startProcess(
   name: string,
   argv: readonly string[],
   env: Record<string, string> = {},
-  options: { cwd?: string; onLine?: (line: string) => void } = {},
+  options: ProcOptions = {},
 ): Proc {
   const [file, ...args] = argv;
   if (file === undefined) throw new Error(`${name}: no program to start`);
   const child = spawn(file, args, {
     env: { ...process.env, ...env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    detached: options.detached === true,
     stdio: ["ignore", "pipe", "pipe"],
   });
   const lines: string[] = [];
   let ended = false;
   const take = (line: string): void => {
     lines.push(line);
+    if (lines.length > 2 * maxLines) lines.splice(0, maxLines);
     options.onLine?.(line);
   };
   createInterface({ input: child.stdout }).on("line", take);

@@ -19,7 +19,9 @@ export function workerCommand(language: Language, options: { conformance?: boole
   const conformance = options.conformance === true;
   switch (language) {
     case "ts": {
-      const main = conformance ? "packages/worker-core/src/conformance/main.ts" : "apps/worker-ts/src/main.ts";
+      const main = conformance
+        ? "packages/worker-core/src/conformance/main.ts"
+        : "apps/worker-ts/src/main.ts";
       return { argv: [process.execPath, at(main)], env: {} };
     }
     case "go": {

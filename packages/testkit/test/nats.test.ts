@@ -1,3 +1,7 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
 import { startNats, startProcess } from "../src/index.ts";
@@ -12,9 +16,28 @@ test("a server is killed and comes back on the same port", async () => {
   await connection.close();
 });
 
-test("a port in use is named with the server's own words", async () => {
+test("a port in use fails with the server's own words, though somebody answers there", async () => {
   await using server = await startNats();
-  await expect(startNats({ port: server.port, config: "max_payload: nonsense" })).rejects.toThrow(String(server.port));
+  await expect(startNats({ port: server.port })).rejects.toThrow(/address already in use/);
+});
+
+test("a bad configuration fails with the server's own words", async () => {
+  await expect(startNats({ config: "max_payload: nonsense" })).rejects.toThrow(/max_payload/);
+});
+
+test("a named store survives the server", async () => {
+  const storeDir = await mkdtemp(join(tmpdir(), "muster-store-"));
+  const once = await startNats({ storeDir });
+  const first = await connect({ servers: once.url });
+  await (await jetstreamManager(first)).streams.add({ name: "KEPT", subjects: ["kept"] });
+  await first.close();
+  await once.stop();
+  await using again = await startNats({ storeDir });
+  const second = await connect({ servers: again.url });
+  expect((await (await jetstreamManager(second)).streams.info("KEPT")).config.name).toBe("KEPT");
+  await second.close();
+  await again.stop();
+  await rm(storeDir, { recursive: true });
 });
 
 test("a process that ends is told apart from a line that never comes", async () => {

@@ -10,14 +10,14 @@ import pytest
 from support import ROOT
 
 from muster_worker import MusterError
-from muster_worker.attempts import admit
+from muster_worker.attempts import admit, empty_record, failed, same_message, snoozed, started
 from muster_worker.backoff import backoff_delay_ms
 from muster_worker.headers import DeadLetterFacts, dead_letter_headers
 from muster_worker.ids import dead_letter_id, event_id_of, replay_msg_id
 from muster_worker.keys import attempts_key, group_key, ledger_key, member_key
 from muster_worker.names import check_name, is_name, is_stream, is_subject
 from muster_worker.reply import parse_ack_reply
-from muster_worker.row import decide_row
+from muster_worker.row import decide_row, over, with_sequence
 from muster_worker.subjects import (
     archive_subject,
     dlq_subject,
@@ -54,9 +54,12 @@ READ = {
     "headers",
     "texts",
     "rows",
+    "row-writes",
     "admits",
+    "attempt-writes",
 }
 READ_BY_THE_ORDER_WORKER = {"orders"}
+SCHEMAS_OF_VERDICTS = {"any.v1", "paths.v1"}
 
 
 def vectors(file: str) -> Any:
@@ -67,14 +70,16 @@ def vectors(file: str) -> Any:
 
 def judge(contract: str, compiled: dict[str, Judge] = {}) -> Judge:  # noqa: B006
     if contract not in compiled:
-        schema = json.loads((CONTRACTS / "schemas" / f"{contract}.json").read_text("utf-8"))
+        folders = [CONTRACTS / folder / f"{contract}.json" for folder in ("schemas", "vectors")]
+        [path] = [path for path in folders if path.exists()]
+        schema = json.loads(path.read_text("utf-8"))
         compiled[contract] = create_verdict(contract, schema)
     return compiled[contract]
 
 
 def test_reads_every_vector_file() -> None:
     files = {path.stem for path in (CONTRACTS / "vectors").glob("*.json")}
-    assert files == READ | READ_BY_THE_ORDER_WORKER
+    assert files == READ | READ_BY_THE_ORDER_WORKER | SCHEMAS_OF_VERDICTS
 
 
 @vectors("verdicts")
@@ -158,6 +163,31 @@ def test_admit(case: dict[str, Any]) -> None:
         max_attempts=case["max_attempts"],
     )
     assert (decision, attempt) == (case["decision"], case["attempt"])
+
+
+@vectors("row-writes")
+def test_row_write(case: dict[str, Any]) -> None:
+    if case["fn"] == "join":
+        assert with_sequence(case["row"], case["sequence"]) == case["expected"]
+        return
+    ending = (
+        {"result": case["value"]}
+        if case["fn"] == "done"
+        else {"reason": case["reason"], "headers": case["headers"]}
+    )
+    new = {"v": 1, "status": case["fn"], "sequences": [], "more": 0, **case["facts"], **ending}
+    assert over(new, case["earlier"]) == case["expected"]
+
+
+@vectors("attempt-writes")
+def test_attempt_write(case: dict[str, Any]) -> None:
+    write = {"note_start": started, "record_failure": failed, "record_snooze": snoozed}[case["fn"]]
+    facts = dict(case["facts"])
+    delivered = facts.pop("delivered")
+    message = {name: facts.pop(name) for name in ("sequence", "store_time", "event_id")}
+    same = same_message(case["record"], message["store_time"])
+    record = case["record"] if same else empty_record(**message)
+    assert write(record, facts, delivered) == case["result"]
 
 
 def test_a_bad_name_has_a_code() -> None:

@@ -46,7 +46,7 @@ export class Contracts {
     }
     try {
       const schema: unknown = JSON.parse(decoder.decode(entry.value));
-      const loaded = { revision: entry.revision, verdict: createVerdict(name, schema as Parameters<typeof createVerdict>[1]) };
+      const loaded = { revision: entry.revision, verdict: createVerdict(name, schema) };
       this.#loaded.set(name, loaded);
       return loaded;
     } catch (cause) {

@@ -243,6 +243,9 @@ export class Settlement {
     if (outcome !== "lost") {
       this.#parts.stats.count(outcome);
     }
+    if (typeof fields["error"] === "string") {
+      this.#parts.stats.lastError = fields["error"];
+    }
     const { message } = delivery.held;
     const level = outcome === "dead" ? "warn" : "debug";
     this.#parts.log[level](

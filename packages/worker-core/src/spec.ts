@@ -1,6 +1,6 @@
 import { buckets, groupKey, GroupSpec } from "@muster/contracts";
 import type { WorkerConfig } from "./config.ts";
-import type { Kv } from "./kv.ts";
+import type { Kv, KvEntry } from "./kv.ts";
 import type { Logger } from "./log.ts";
 
 const missesUntilGone = 3;
@@ -59,8 +59,13 @@ export class SpecPoll {
   /** Asks for the spec; an unreachable bucket changes nothing. */
   async poll(): Promise<void> {
     const { stream, group } = this.#config;
-    const entry = await this.#kv.get(buckets.groups, groupKey(stream, group)).catch(() => undefined);
-    if (entry === undefined) {
+    let entry: KvEntry;
+    try {
+      entry = await this.#kv.get(buckets.groups, groupKey(stream, group));
+    } catch (error) {
+      if (this.#spec === undefined) {
+        this.#sayMissing({ code: "unreachable", error: error instanceof Error ? error.message : String(error) });
+      }
       return;
     }
     if (entry.kind !== "value") {
@@ -103,10 +108,14 @@ export class SpecPoll {
     this.#misses += 1;
     if (this.#spec === undefined || this.#misses >= missesUntilGone) {
       this.#isGone = true;
-      if (!this.#saidMissing) {
-        this.#saidMissing = true;
-        this.#log.warn("spec missing");
-      }
+      this.#sayMissing({});
+    }
+  }
+
+  #sayMissing(fields: Record<string, string>): void {
+    if (!this.#saidMissing) {
+      this.#saidMissing = true;
+      this.#log.warn(fields, "spec missing");
     }
   }
 }

@@ -71,7 +71,10 @@ export class Worker<T extends ZodType = ZodType> {
   readonly #stats = new Stats();
   readonly #startedAt = isoTime();
   readonly #instance = randomUUID();
+  /** Ends heartbeats and waits: the worker has left. */
   readonly #stop = new AbortController();
+  /** Ends a start that is still under way. */
+  readonly #stopStart = new AbortController();
   readonly #end = Promise.withResolvers<WorkerEnd>();
   #parts: Parts | undefined;
   #starting: Promise<void> | undefined;
@@ -127,7 +130,7 @@ export class Worker<T extends ZodType = ZodType> {
 
   async #start(): Promise<void> {
     const { natsUrls, stream, group, workerId } = this.#config;
-    const signal = this.#stop.signal;
+    const signal = this.#stopStart.signal;
     let connection: Connection;
     try {
       connection = await openConnection({ servers: natsUrls, name: `${stream}.${group}.${workerId}`, signal }, this.#log);
@@ -163,7 +166,7 @@ export class Worker<T extends ZodType = ZodType> {
     const ledger = new Ledger(kv, config);
     const hold = new Hold(connection, () => spec.last?.ack_wait_ms ?? noSpecAckWaitMs, log);
     const stats = this.#stats;
-    const handlers = new Handlers(this.#options.handler as Handler<never>, {
+    const handlers = new Handlers(this.#options.handler, {
       nats: connection.nats,
       log,
       stats,
@@ -234,8 +237,9 @@ export class Worker<T extends ZodType = ZodType> {
       if (signal.aborted) {
         return;
       }
-      await this.#poll(parts);
-      if (!signal.aborted && (await parts.membership.beat(() => this.#record(), signal)) === "taken") {
+      // Side by side: a spec that does not answer must not let the heartbeat expire.
+      const [claim] = await Promise.all([parts.membership.beat(() => this.#record(), signal), this.#poll(parts)]);
+      if (!signal.aborted && claim === "taken") {
         this.#taken();
         return;
       }
@@ -281,8 +285,11 @@ export class Worker<T extends ZodType = ZodType> {
   }
 
   async #drain(): Promise<void> {
-    const parts = this.#parts;
     this.#log.info({ state: "draining" }, "draining");
+    this.#stopStart.abort();
+    // A claim on its way would otherwise be made after the record was deleted.
+    await this.#starting?.catch(() => undefined);
+    const parts = this.#parts;
     let reason: WorkerEnd["reason"] = "drained";
     if (parts !== undefined) {
       // Handlers may still need the connection: returning what was not started comes before its end.
@@ -301,13 +308,14 @@ export class Worker<T extends ZodType = ZodType> {
         parts.handlers.abort(new Error("the grace of the drain is over"));
       }
     }
-    this.#end.resolve({ reason: this.#isTaken ? "taken" : reason });
     await this.#close();
+    this.#end.resolve({ reason: this.#isTaken ? "taken" : reason });
   }
 
   async #close(): Promise<void> {
     const wasStopped = this.#stop.signal.aborted;
     this.#stop.abort();
+    this.#stopStart.abort();
     const parts = this.#parts;
     if (wasStopped || parts === undefined) {
       return;

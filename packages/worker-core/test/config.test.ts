@@ -35,7 +35,7 @@ function message(run: () => unknown): string {
   try {
     run();
   } catch (error) {
-    return (error as Error).message;
+    return error instanceof Error ? error.message : "";
   }
   return "";
 }

@@ -87,8 +87,10 @@ function directBatch(nats: Nats, stream: string, seq: number, filter: string): P
 }
 
 async function single(nats: Nats, stream: string, seq: number, filter: string): Promise<Stored[]> {
+  // The server knows next_by_subj here too; only the client's type does not.
+  const query = { seq, next_by_subj: filter } as { seq: number };
   try {
-    const message = await nats.jsm.streams.getMessage(stream, { seq, next_by_subj: filter });
+    const message = await nats.jsm.streams.getMessage(stream, query);
     if (message === null) return [];
     const storeTime = storeTimeOf(message.timestamp);
     return [{ subject: message.subject, seq: message.seq, storeTime, headers: message.header, data: message.data }];

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { applyGroup } from "../groups/apply.ts";
 import { getGroup } from "../groups/get.ts";
 import { listGroups } from "../groups/list.ts";
-import { procedure, router } from "../trpc.ts";
+import { procedure } from "../trpc.ts";
 
 const StreamInput = z.strictObject({
   retention: z.enum(["workqueue", "limits", "interest"]).optional(),
@@ -14,8 +14,11 @@ const StreamInput = z.strictObject({
 
 const SpecInput = GroupSpec.extend({ v: z.literal(1).default(1) });
 
-/** Groups: make one, look at all, look at one. */
-export const groups = router({
+/**
+ * Groups: make one, look at all, look at one. A plain object, because `router()` refuses the name
+ * `apply` at its top level; inside the app's router it is an ordinary path.
+ */
+export const groups = {
   apply: procedure
     .input(z.strictObject({ spec: SpecInput, stream: StreamInput.default({}) }))
     .mutation(({ ctx, input }) => applyGroup(ctx.nats.current(), input.spec, input.stream)),
@@ -25,4 +28,4 @@ export const groups = router({
   get: procedure
     .input(z.strictObject({ stream: z.string(), group: z.string() }))
     .query(({ ctx, input }) => getGroup(ctx.nats.current(), input.stream, input.group)),
-});
+};

@@ -24,7 +24,12 @@ export async function readAccount(
   published: ReadonlyMap<string, number>,
 ): Promise<Account> {
   const rows = new Map<string, RowRevision[]>();
-  const ledger = await readAll(js, `KV_${buckets.ledger}`, `$KV.${buckets.ledger}.${stream}.${group}.>`, toRow);
+  const ledger = await readAll(
+    js,
+    `KV_${buckets.ledger}`,
+    `$KV.${buckets.ledger}.${stream}.${group}.>`,
+    toRow,
+  );
   for (const row of ledger) rows.set(row.event_id, [...(rows.get(row.event_id) ?? []), row]);
   const deadLetters = await readAll(js, dlqStream(stream), dlqFilter(stream, group), toLetter);
   return closeAccount({ published, rows, deadLetters });

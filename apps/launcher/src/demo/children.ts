@@ -33,8 +33,15 @@ export class Children {
     let isAsked = false;
     void proc.exited.then((exit) => {
       if (isAsked) return;
-      const tail = proc.lines.slice(-TAIL_LINES).map((line) => `\n  ${line}`).join("");
-      this.#fail(new Error(`${name} ended by itself (${exit.signal ?? `exit code ${exit.code}`}); its log is ${logFile}${tail}`));
+      const tail = proc.lines
+        .slice(-TAIL_LINES)
+        .map((line) => `\n  ${line}`)
+        .join("");
+      this.#fail(
+        new Error(
+          `${name} ended by itself (${exit.signal ?? `exit code ${exit.code}`}); its log is ${logFile}${tail}`,
+        ),
+      );
     });
     const child: Child = {
       name,

@@ -11,14 +11,30 @@ export type ControlPlane = { readonly url: string; readonly api: ReturnType<type
 const START_MS = 20_000;
 
 /** Starts the control plane on a free port and returns when it listens and has reached NATS. */
-export async function startControlPlane(children: Children, natsUrl: string, signal: AbortSignal): Promise<ControlPlane> {
+export async function startControlPlane(
+  children: Children,
+  natsUrl: string,
+  signal: AbortSignal,
+): Promise<ControlPlane> {
   const main = join(checkoutRoot, "apps/control-plane/src/main.ts");
   const env = { NATS_URL: natsUrl, MUSTER_HOST: "127.0.0.1", MUSTER_PORT: "0", LOG_LEVEL: "info" };
   const { proc, logFile } = children.start("control-plane", [process.execPath, main], env);
-  const patience: Patience = { signal, timeoutMs: START_MS, seen: () => `the last line of ${logFile}: ${proc.lines.at(-1) ?? "nothing"}` };
-  const line = await until("the control plane to listen", async () => proc.lines.find((text) => text.includes('"listening"')), patience);
+  const patience: Patience = {
+    signal,
+    timeoutMs: START_MS,
+    seen: () => `the last line of ${logFile}: ${proc.lines.at(-1) ?? "nothing"}`,
+  };
+  const line = await until(
+    "the control plane to listen",
+    async () => proc.lines.find((text) => text.includes('"listening"')),
+    patience,
+  );
   const { url } = JSON.parse(line) as { url: string };
-  await until("the control plane to reach NATS", async () => (await fetch(`${url}/readyz`)).ok || undefined, patience);
+  await until(
+    "the control plane to reach NATS",
+    async () => (await fetch(`${url}/readyz`)).ok || undefined,
+    patience,
+  );
   return { url, api: createApi(url) };
 }
 

@@ -22,17 +22,28 @@ export async function listByReason(plane: ControlPlane, { stream, group }: DemoG
 }
 
 /** Replays the letters that died because their attempts were used up, by filter; says how many. */
-export async function replayExhausted(plane: ControlPlane, { stream, group }: DemoGroup, signal: AbortSignal): Promise<number> {
+export async function replayExhausted(
+  plane: ControlPlane,
+  { stream, group }: DemoGroup,
+  signal: AbortSignal,
+): Promise<number> {
   let replayed = 0;
   for (let round = 0; round < MAX_ROUNDS; round++) {
     signal.throwIfAborted();
     const filter = { group, reason: "exhausted" } as const;
-    const { counts, more, outcomes } = await plane.api.deadLetters.replay.mutate({ stream, filter, limit: PAGE });
+    const { counts, more, outcomes } = await plane.api.deadLetters.replay.mutate({
+      stream,
+      filter,
+      limit: PAGE,
+    });
     const done = counts["replayed"] ?? 0;
     replayed += done;
     if (more === 0 || done === 0) {
       const failed = outcomes.find(({ outcome }) => outcome !== "replayed");
-      if (failed !== undefined) throw new Error(`replay of ${failed.id} ended as ${failed.outcome}: ${"error" in failed ? failed.error : ""}`);
+      if (failed !== undefined)
+        throw new Error(
+          `replay of ${failed.id} ended as ${failed.outcome}: ${"error" in failed ? failed.error : ""}`,
+        );
       return replayed;
     }
   }

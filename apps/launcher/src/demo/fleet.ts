@@ -3,7 +3,12 @@ import type { Child, Children } from "./children.ts";
 import { type Patience, within } from "./wait.ts";
 
 /** A worker of the demo, and whether it was killed. */
-export type Worker = { readonly id: string; readonly language: Language; readonly child: Child; isKilled: boolean };
+export type Worker = {
+  readonly id: string;
+  readonly language: Language;
+  readonly child: Child;
+  isKilled: boolean;
+};
 
 const DRAIN_MS = 40_000;
 
@@ -61,7 +66,11 @@ export class Fleet {
   async drain(signal: AbortSignal): Promise<string[]> {
     const patience: Patience = { signal, timeoutMs: DRAIN_MS };
     const problems = this.alive.map(async ({ id, child }) => {
-      const exit = await within(`${id} to drain after SIGTERM (log: ${child.logFile})`, child.end("SIGTERM"), patience);
+      const exit = await within(
+        `${id} to drain after SIGTERM (log: ${child.logFile})`,
+        child.end("SIGTERM"),
+        patience,
+      );
       const how = exit.signal ?? `exit code ${exit.code}`;
       return exit.code === 0 ? [] : [`${id} did not drain cleanly: ${how}; its log is ${child.logFile}`];
     });

@@ -1,7 +1,11 @@
 import type { GroupSpecInput } from "@muster/contracts";
 
 /** The names of a demo's group. */
-export type DemoGroup = { stream: string; group: string; /** Orders go to `<subjectRoot>.<event>`. */ subjectRoot: string };
+export type DemoGroup = {
+  stream: string;
+  group: string /** Orders go to `<subjectRoot>.<event>`. */;
+  subjectRoot: string;
+};
 
 /** On a server of its own the demo uses the plain names; on a shared one, names that no other run has. */
 export function namesOf(isShared: boolean, runId: string): DemoGroup {
@@ -10,7 +14,10 @@ export function namesOf(isShared: boolean, runId: string): DemoGroup {
 }
 
 /** The spec of the demo: quick to notice a killed worker, quick to give up on a missing fraud check. */
-export function demoSpec({ stream, group, subjectRoot }: DemoGroup, minMembers: number): GroupSpecInput & { v: 1 } {
+export function demoSpec(
+  { stream, group, subjectRoot }: DemoGroup,
+  minMembers: number,
+): GroupSpecInput & { v: 1 } {
   return {
     v: 1,
     stream,

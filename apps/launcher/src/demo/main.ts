@@ -24,7 +24,7 @@ export async function demo(args: readonly string[]): Promise<number> {
       process.stdout.write(demoHelp);
       return 0;
     case "bad":
-      process.stderr.write(`muster demo: ${read.problem}\n\n${demoHelp}`);
+      process.stderr.write(`muster demo: ${read.problem}; ./muster demo --help shows the options\n`);
       return 2;
     case "run":
       return await play(read.options);
@@ -66,7 +66,9 @@ async function perform(options: DemoOptions, children: Children, signal: AbortSi
   const nc = stack.adopt(await open(natsUrl), (connection) => connection.close());
   const js = jetstream(nc);
   if (await hasFraudCheck(nc)) {
-    throw new Error(`somebody answers fraud.check at ${natsUrl} already, so no order would be dead-lettered for want of it; use another server`);
+    throw new Error(
+      `somebody answers fraud.check at ${natsUrl} already, so no order would be dead-lettered for want of it; use another server`,
+    );
   }
   if (sharedUrl !== undefined) stack.defer(() => cleanUp(nc, names));
   stack.use(children);
@@ -86,7 +88,9 @@ async function perform(options: DemoOptions, children: Children, signal: AbortSi
   progress.say(`\n${outcomeText(outcome)}`);
   for (const problem of problems) progress.say(problem);
   if (options.keep) {
-    progress.say(`kept running: NATS ${natsUrl}, control plane ${plane.url}, stream ${names.stream}, group ${names.group}; Ctrl-C ends it`);
+    progress.say(
+      `kept running: NATS ${natsUrl}, control plane ${plane.url}, stream ${names.stream}, group ${names.group}; Ctrl-C ends it`,
+    );
   }
   if (options.json) progress.say(JSON.stringify(outcomeJson(outcome)));
   if (options.keep) await kept(signal);
@@ -97,7 +101,10 @@ async function open(natsUrl: string): Promise<NatsConnection> {
   try {
     return await connect({ servers: natsUrl.split(","), name: "muster-demo", maxReconnectAttempts: -1 });
   } catch (cause) {
-    throw new Error(`no NATS at ${natsUrl}: ${String(cause)}; correct NATS_URL, or leave it out for a server of the demo's own`, { cause });
+    throw new Error(
+      `no NATS at ${natsUrl}: ${String(cause)}; correct NATS_URL, or leave it out for a server of the demo's own`,
+      { cause },
+    );
   }
 }
 

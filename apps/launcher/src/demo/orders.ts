@@ -65,15 +65,29 @@ function bodyOf(kind: OrderKind, order: OrderV1, random: Random): string {
     case "good":
       return json;
     case "not_json":
-      return random.pick([json.slice(0, -10), `<order id="${order.id}"/>`, json.replace(/"amount":[0-9.]+/, '"amount":NaN')]);
+      return random.pick([
+        json.slice(0, -10),
+        `<order id="${order.id}"/>`,
+        json.replace(/"amount":[0-9.]+/, '"amount":NaN'),
+      ]);
     case "broken": {
       const { customer, ...withoutCustomer } = order;
       return JSON.stringify(
-        random.pick([withoutCustomer, { ...order, amount: String(order.amount) }, { ...order, status: "lost" }, { ...order, note: customer }]),
+        random.pick([
+          withoutCustomer,
+          { ...order, amount: String(order.amount) },
+          { ...order, status: "lost" },
+          { ...order, note: customer },
+        ]),
       );
     }
     case "permanent":
-      return JSON.stringify(random.pick([{ ...order, amount: -order.amount }, { ...order, customer: "" }]));
+      return JSON.stringify(
+        random.pick([
+          { ...order, amount: -order.amount },
+          { ...order, customer: "" },
+        ]),
+      );
     case "large":
       return JSON.stringify({ ...order, amount: 10_000 + random.between(1, 9_000_000) / 100 });
   }

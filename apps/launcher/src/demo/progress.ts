@@ -17,7 +17,11 @@ export type Snapshot = {
 };
 
 /** Where progress goes: stdout, or a test's list. */
-export type Output = { write(text: string): unknown; isTTY?: boolean | undefined; columns?: number | undefined };
+export type Output = {
+  write(text: string): unknown;
+  isTTY?: boolean | undefined;
+  columns?: number | undefined;
+};
 
 const LINE_EVERY_MS = 1000;
 
@@ -52,7 +56,10 @@ export class Progress {
       return;
     }
     const width = this.#out.columns ?? 80;
-    const lines = [`${seconds}  ${figures(snapshot)}`, ...snapshot.members.map((member) => `       ${memberText(member)}`)];
+    const lines = [
+      `${seconds}  ${figures(snapshot)}`,
+      ...snapshot.members.map((member) => `       ${memberText(member)}`),
+    ];
     this.#erase();
     this.#out.write(lines.map((line) => `${line.slice(0, width - 1)}\n`).join(""));
     this.#drawn = lines.length;

@@ -44,7 +44,12 @@ export function publishOrders(
   };
 }
 
-async function publish(js: JetStreamClient, subject: string, order: DemoOrder, signal: AbortSignal): Promise<void> {
+async function publish(
+  js: JetStreamClient,
+  subject: string,
+  order: DemoOrder,
+  signal: AbortSignal,
+): Promise<void> {
   const deadline = performance.now() + GIVE_UP_MS;
   for (;;) {
     signal.throwIfAborted();
@@ -56,7 +61,10 @@ async function publish(js: JetStreamClient, subject: string, order: DemoOrder, s
       return;
     } catch (cause) {
       if (performance.now() > deadline) {
-        throw new Error(`publishing ${order.eventId} to ${subject} was not confirmed within ${GIVE_UP_MS / 1000} s: ${String(cause)}`, { cause });
+        throw new Error(
+          `publishing ${order.eventId} to ${subject} was not confirmed within ${GIVE_UP_MS / 1000} s: ${String(cause)}`,
+          { cause },
+        );
       }
       await sleep(RETRY_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
     }

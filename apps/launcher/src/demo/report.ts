@@ -52,11 +52,7 @@ export function outcomeText({ account, replayed, killed, seconds }: Outcome): st
     ["replayed", String(replayed), ""],
     ["killed", String(killed), ""],
   ];
-  const bad = [
-    ...named("lost", lost),
-    ...named("repeated", repeated),
-    ...named("invented", invented),
-  ];
+  const bad = [...named("lost", lost), ...named("repeated", repeated), ...named("invented", invented)];
   const verdict = isClosed(account)
     ? `The account closes: every event was found exactly once. ${seconds} s.`
     : `The account does not close. ${seconds} s.`;
@@ -66,9 +62,15 @@ export function outcomeText({ account, replayed, killed, seconds }: Outcome): st
 /** Rows in columns; all but the first are set to the right. */
 export function table(rows: readonly (readonly string[])[]): string {
   const width = (column: number): number => Math.max(...rows.map((row) => row[column]?.length ?? 0));
-  const widths = Array.from({ length: Math.max(...rows.map((row) => row.length)) }, (_, column) => width(column));
+  const widths = Array.from({ length: Math.max(...rows.map((row) => row.length)) }, (_, column) =>
+    width(column),
+  );
   return rows
-    .map((row) => row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join("  "))
+    .map((row) =>
+      row
+        .map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
+        .join("  "),
+    )
     .map((line) => line.trimEnd())
     .join("\n");
 }

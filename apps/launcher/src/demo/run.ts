@@ -96,7 +96,11 @@ async function halfDone(watch: Watch, publisher: Publisher, stage: Stage): Promi
   );
 }
 
-async function replaceWorker(victim: Worker, watch: Watch, { fleet, progress, signal }: Stage): Promise<void> {
+async function replaceWorker(
+  victim: Worker,
+  watch: Watch,
+  { fleet, progress, signal }: Stage,
+): Promise<void> {
   await fleet.kill(victim);
   const successor = fleet.start(victim.language);
   progress.say(`killed ${victim.id} with SIGKILL, started ${successor.id}`);

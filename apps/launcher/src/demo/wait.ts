@@ -35,11 +35,17 @@ export async function until<T>(
     await sleep(everyMs, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
   const last = [seen?.(), cause instanceof Error ? cause.message : undefined].filter(Boolean).join("; ");
-  throw new Error(`waited ${timeoutMs / 1000} s for ${what}${last === "" ? "" : `; seen: ${last}`}`, { cause });
+  throw new Error(`waited ${timeoutMs / 1000} s for ${what}${last === "" ? "" : `; seen: ${last}`}`, {
+    cause,
+  });
 }
 
 /** The promise's value, unless the signal comes first or the deadline passes. */
-export async function within<T>(what: string, promise: Promise<T>, { signal, timeoutMs, seen }: Patience): Promise<T> {
+export async function within<T>(
+  what: string,
+  promise: Promise<T>,
+  { signal, timeoutMs, seen }: Patience,
+): Promise<T> {
   const ended = new AbortController();
   const either = AbortSignal.any([signal, ended.signal]);
   try {

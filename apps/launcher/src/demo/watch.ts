@@ -27,7 +27,9 @@ export class Watch {
     const { stream, group } = this.#names;
     const view = await this.#plane.api.groups.get.query({ stream, group });
     // The record of a killed worker lives until it expires; what it held is no longer in flight.
-    const killed = new Set(this.#fleet.workers.filter((worker) => worker.isKilled).map((worker) => worker.id));
+    const killed = new Set(
+      this.#fleet.workers.filter((worker) => worker.isKilled).map((worker) => worker.id),
+    );
     const members = view.members.map(({ id, language, state, in_flight, counts }) => {
       this.#retries.set(id, counts.retry);
       const isKilled = killed.has(id);

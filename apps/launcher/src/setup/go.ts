@@ -1,6 +1,6 @@
-import { existsSync } from "node:fs";
+import { existsSync, globSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import { home, output, root, run, say, which } from "./tools.ts";
+import { home, once, output, root, run, say, stampOf, which } from "./tools.ts";
 
 /** Why Go workers cannot be built here, with the way out; undefined when they can. */
 export function goMissing(): string | undefined {
@@ -16,11 +16,30 @@ const programs = {
   "conformance-go": "./packages/worker-core-go/cmd/conformance-worker",
 };
 
-/** Builds the Go workers. Go's own build cache makes the second time quick. */
+/** Builds the Go workers when a source has changed. */
 export function buildGo(): void {
-  for (const [name, source] of Object.entries(programs)) {
-    const file = join(home, "bin", name);
-    if (!existsSync(file)) say(`building ${name}`);
-    run(`building ${name}`, ["go", "build", "-o", file, source], { CGO_ENABLED: "0" }, root);
-  }
+  const files = Object.keys(programs).map((name) => join(home, "bin", name));
+  const sources = globSync(
+    "{go.work,{apps/worker-go,packages/worker-core-go}/**/{*.go,*.json,go.mod,go.sum}}",
+    { cwd: root },
+  );
+  sources.sort();
+  const stamp = stampOf(
+    [output("go", "version") ?? "", ...sources],
+    sources.map((file) => join(root, file)),
+  );
+  once(
+    "go",
+    stamp,
+    () => files.every((file) => existsSync(file)),
+    () => {
+      say("building the Go workers");
+      for (const [name, source] of Object.entries(programs)) {
+        const file = join(home, "bin", name);
+        run(`building ${name}`, ["go", "build", "-o", `${file}.new`, source], { CGO_ENABLED: "0" });
+        // Put in place whole: somebody may start the old one at this moment.
+        renameSync(`${file}.new`, file);
+      }
+    },
+  );
 }

@@ -1,46 +1,35 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { home, say } from "./tools.ts";
+import { DatabaseSync } from "node:sqlite";
+import { home, SetupError, say } from "./tools.ts";
 
-/** Runs `work` while no other set-up of this checkout runs; a lock whose owner is gone is taken over. */
+const patienceMs = 30 * 60_000;
+
+/**
+ * Runs `work` while no other set-up of this checkout runs. The lock is SQLite's lock on an empty file: the
+ * operating system lets go of it when its owner dies, where a file with a pid would outlive it.
+ */
 export function withLock(work: () => void): void {
-  const folder = join(home, "lock");
-  const owner = join(folder, "pid");
   mkdirSync(home, { recursive: true });
-  let told = false;
-  for (;;) {
-    try {
-      mkdirSync(folder);
-      break;
-    } catch {
-      if (!isAlive(owner)) {
-        rmSync(folder, { recursive: true, force: true });
-        continue;
-      }
-      if (!told) say("another set-up of this checkout is running, waiting for it");
-      told = true;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
-    }
-  }
+  const lock = new DatabaseSync(join(home, "lock"));
   try {
-    writeFileSync(owner, String(process.pid));
+    if (!take(lock, 0)) {
+      say("another set-up of this checkout is running, waiting for it");
+      if (!take(lock, patienceMs)) throw new SetupError("the other set-up did not end within half an hour");
+    }
     work();
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    lock.close();
   }
 }
 
-function isAlive(owner: string): boolean {
-  for (let tries = 0; tries < 10; tries++) {
-    try {
-      process.kill(Number(readFileSync(owner, "utf8")), 0);
-      return true;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EPERM") return true;
-      if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
-      // Made a moment ago, the pid not yet written: look again before calling it dead.
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
-    }
+function take(lock: DatabaseSync, waitMs: number): boolean {
+  try {
+    lock.exec(`PRAGMA busy_timeout = ${waitMs}; BEGIN EXCLUSIVE`);
+    return true;
+  } catch (error) {
+    const busy = 5;
+    if ((error as { errcode?: number }).errcode === busy) return false;
+    throw error;
   }
-  return false;
 }

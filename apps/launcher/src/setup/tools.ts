@@ -33,7 +33,12 @@ export function output(program: string, ...args: string[]): string | undefined {
 }
 
 /** Runs a step of set-up; its output is shown only when it fails. */
-export function run(what: string, argv: readonly string[], env: Record<string, string> = {}, cwd = root): void {
+export function run(
+  what: string,
+  argv: readonly string[],
+  env: Record<string, string> = {},
+  cwd = root,
+): void {
   const [file = "", ...args] = argv;
   const result = spawnSync(file, args, {
     cwd,

@@ -8,7 +8,11 @@ const pyProjects = ["packages/worker-core-py", "apps/worker-py"];
 /** gofmt, go vet, and the tests of both modules with the race detector where a C compiler is there. */
 export const go: Suite["run"] = async (show) => {
   const counts: Count[] = [];
-  const check = async (argv: readonly string[], isGood: (text: string) => boolean, cwd = root): Promise<void> => {
+  const check = async (
+    argv: readonly string[],
+    isGood: (text: string) => boolean,
+    cwd = root,
+  ): Promise<void> => {
     const { code, text } = await start(argv, {}, cwd);
     const good = code === 0 && isGood(text);
     if (!good) show(`$ ${argv.join(" ")}\n${text}`);
@@ -59,14 +63,27 @@ export const py: Suite["run"] = async (show) => {
   const path = pyProjects.map((project) => join(root, project, "src")).join(":");
   for (const project of pyProjects) {
     const cwd = join(root, project);
-    for (const argv of [[bin("ruff"), "check", "."], [bin("ruff"), "format", "--check", "."], [bin("mypy")]]) {
+    for (const argv of [
+      [bin("ruff"), "check", "."],
+      [bin("ruff"), "format", "--check", "."],
+      [bin("mypy")],
+    ]) {
       const { code, text } = await start(argv, { MYPYPATH: path, PYTHONPATH: path }, cwd);
       if (code !== 0) show(`${project}$ ${argv.join(" ")}\n${text}`);
       counts.push({ passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 });
     }
-    const { code, text } = await start([bin("python"), "-m", "pytest", "-q", "-ra"], { PYTHONPATH: path }, cwd);
-    const number = (word: string): number => Number(new RegExp(`(\\d+) ${word}`).exec(text.slice(-2000))?.[1] ?? 0);
-    const count = { passed: number("passed"), failed: number("failed") + number("error"), skipped: number("skipped") };
+    const { code, text } = await start(
+      [bin("python"), "-m", "pytest", "-q", "-ra"],
+      { PYTHONPATH: path },
+      cwd,
+    );
+    const number = (word: string): number =>
+      Number(new RegExp(`(\\d+) ${word}`).exec(text.slice(-2000))?.[1] ?? 0);
+    const count = {
+      passed: number("passed"),
+      failed: number("failed") + number("error"),
+      skipped: number("skipped"),
+    };
     if (code !== 0 && count.failed === 0) count.failed = 1;
     if (count.failed > 0) show(`${project}:\n${text.slice(-15_000)}`);
     counts.push(count);

@@ -17,7 +17,11 @@ export type Show = (text: string) => void;
 export function start(argv: readonly string[], env: Record<string, string> = {}, cwd = root): Promise<Ended> {
   const [file = "", ...args] = argv;
   return new Promise((done) => {
-    const child = spawn(file, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(file, args, {
+      cwd,
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     let text = "";
     child.stdout.on("data", (chunk: Buffer) => (text += chunk.toString()));
     child.stderr.on("data", (chunk: Buffer) => (text += chunk.toString()));

@@ -18,7 +18,10 @@ export function suites(ready: Ready): Suite[] {
     { name: "tree", run: tree },
     { name: "lint", run: checks([bin("oxlint"), "--type-aware", "--deny-warnings"]) },
     { name: "format", run: checks([bin("biome"), "format", "."]) },
-    { name: "types", run: checks(...there.map((folder) => [bin("tsc"), "-p", folder] as [string, ...string[]])) },
+    {
+      name: "types",
+      run: checks(...there.map((folder) => [bin("tsc"), "-p", folder] as [string, ...string[]])),
+    },
     { name: "boundaries", run: checks([bin("turbo"), "boundaries"]) },
     { name: "drift", run: checks([process.execPath, "packages/contracts/scripts/generate.ts", "--check"]) },
     {

@@ -12,6 +12,9 @@ export const tree: Suite["run"] = async (show) => {
     }
   };
   expectNothing("paths of this machine", (await start(["git", "grep", "-nIF", root])).text);
-  expectNothing("lock files with addresses", (await start(["git", "ls-files", "*uv.lock", "*package-lock.json"])).text);
+  expectNothing(
+    "lock files with addresses",
+    (await start(["git", "ls-files", "*uv.lock", "*package-lock.json"])).text,
+  );
   return count;
 };

@@ -14,7 +14,11 @@ export function vitest(folders: readonly string[], ...options: string[]): Suite[
         const report = join(scratch, "report.json");
         await rm(report, { force: true });
         const argv = [join(root, "node_modules/.bin/vitest"), "run", "--reporter=default", "--reporter=json"];
-        const { code, text } = await start([...argv, `--outputFile.json=${report}`, ...options], {}, join(root, folder));
+        const { code, text } = await start(
+          [...argv, `--outputFile.json=${report}`, ...options],
+          {},
+          join(root, folder),
+        );
         const seen = await readFile(report, "utf8").then(JSON.parse, () => undefined);
         const failed: number = seen?.numFailedTests ?? 1;
         total.passed += seen?.numPassedTests ?? 0;

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from .clock import rfc3339
+from .texts import header_text
 
 MAX_HISTORY = 20
 """History entries a record keeps, the last ones."""
@@ -53,12 +54,14 @@ def empty_record(*, sequence: int, store_time: str, event_id: str) -> Record:
 
 def started(record: Record, entry: Entry, delivered: int) -> Record:
     """The start note of a suspect: counted before the handler runs, for it may never report."""
+    attempts = record["attempts"] + 1
+    note = {**entry, "outcome": "started", "attempt": attempts}
     return {
         **record,
-        "attempts": record["attempts"] + 1,
+        "attempts": attempts,
         "open": True,
         "delivery": delivered,
-        "history": _cut([*record["history"], {**entry, "outcome": "started"}]),
+        "history": _cut([*record["history"], note]),
     }
 
 
@@ -120,7 +123,16 @@ def _is_noted(record: Record, entry: Entry, delivered: int) -> bool:
 
 def _settled(record: Record, entry: Entry, outcome: str, noted: bool) -> list[Entry]:
     before = record["history"][:-1] if noted else record["history"]
-    return _cut([*before, {**entry, "outcome": outcome, "ended_at": rfc3339()}])
+    ended = {
+        "ended_at": rfc3339(),
+        **entry,
+        "outcome": outcome,
+        "attempt": record["attempts"] + (0 if noted else 1),
+    }
+    for name in ("error_class", "error"):
+        if name in ended:
+            ended[name] = header_text(ended[name])
+    return _cut([*before, ended])
 
 
 def _cut(history: list[Entry]) -> list[Entry]:

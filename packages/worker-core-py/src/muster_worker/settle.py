@@ -199,9 +199,7 @@ class Settle:
     def _failed(self, plan: Plan, kept: Kept, entry: Entry, failure: Failure) -> Record:
         base = kept.record or self.empty(plan.message)
         entry = {**entry, "error_class": failure.error_class, "error": failure.error}
-        record = failed(base, entry, plan.message.ack.delivered)
-        record["history"][-1]["attempt"] = record["attempts"]
-        return record
+        return failed(base, entry, plan.message.ack.delivered)
 
     async def _write(self, plan: Plan, row: Row) -> Found | None:
         """Writes the row; once more when what is there now may be overwritten too."""

@@ -1,0 +1,47 @@
+// JSON documents from a file or from standard input.
+import { readFile } from "node:fs/promises";
+import { text } from "node:stream/consumers";
+import { CliError } from "./client.ts";
+
+/** The JSON in the file, or on standard input for `-`. */
+export async function readJson(file: string): Promise<unknown> {
+  const name = file === "-" ? "standard input" : file;
+  const source = await read(file, name);
+  try {
+    return JSON.parse(source) as unknown;
+  } catch (error) {
+    throw new CliError(`${name} is not JSON: ${(error as Error).message}`, 2);
+  }
+}
+
+/** One JSON document, an array of them, or one a line. */
+export async function readJsonItems(file: string): Promise<unknown[]> {
+  const name = file === "-" ? "standard input" : file;
+  const source = await read(file, name);
+  try {
+    const value = JSON.parse(source) as unknown;
+    return Array.isArray(value) ? value : [value];
+  } catch {
+    return source
+      .split("\n")
+      .map((line, i) => [line.trim(), i + 1] as const)
+      .filter(([line]) => line !== "")
+      .map(([line, number]) => parseLine(line, `${name} line ${number}`));
+  }
+}
+
+async function read(file: string, name: string): Promise<string> {
+  try {
+    return file === "-" ? await text(process.stdin) : await readFile(file, "utf8");
+  } catch (error) {
+    throw new CliError(`${name} cannot be read: ${(error as Error).message}`, 2);
+  }
+}
+
+function parseLine(line: string, where: string): unknown {
+  try {
+    return JSON.parse(line) as unknown;
+  } catch (error) {
+    throw new CliError(`${where} is not JSON: ${(error as Error).message}`, 2);
+  }
+}

@@ -1,0 +1,126 @@
+// A real nats-server, a control plane on it, and what a worker would do, for the tests.
+import { buckets, deadLetterHeaders, type DeadLetterReason, dlqStream, dlqSubject, doneRow, deadRow, eventIdOf, GroupSpec, type GroupSpecInput, ledgerKey, type LedgerRow, sha256Hex, stripReplayPrefix } from "@muster/contracts";
+import { jetstream, jetstreamManager, type JsMsg } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
+import { startNats } from "@muster/testkit";
+import { createTRPCClient, httpLink } from "@trpc/client";
+import { createLog } from "../src/log.ts";
+import { putEntry, getEntry } from "../src/nats/bucket.ts";
+import type { Nats } from "../src/nats/connection.ts";
+import { toRecord } from "../src/nats/headers.ts";
+import type { AppRouter } from "../src/router.ts";
+import { startControlPlane } from "../src/server.ts";
+
+/** A client of the control plane at `url`. */
+export function clientOf(url: string) {
+  return createTRPCClient<AppRouter>({ links: [httpLink({ url })] });
+}
+
+/** Starts NATS and a control plane; both end with the scope. */
+export async function startSystem(natsConfig?: string) {
+  const server = await startNats(natsConfig === undefined ? {} : { config: natsConfig });
+  const controlPlane = await startControlPlane({ natsUrls: [server.url], host: "127.0.0.1", port: 0, logLevel: "error" }, createLog("error"));
+  const nc = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 100 });
+  const nats: Nats = { nc, js: jetstream(nc), jsm: await jetstreamManager(nc, { checkAPI: false }) };
+  const client = clientOf(controlPlane.url);
+  const until = performance.now() + 10_000;
+  while (!(await fetch(`${controlPlane.url}/readyz`)).ok) if (performance.now() > until) throw new Error("control plane is not ready");
+  return {
+    server,
+    controlPlane,
+    nats,
+    client,
+    async [Symbol.asyncDispose]() {
+      await nc.close();
+      await controlPlane.close();
+      await server.stop();
+    },
+  };
+}
+
+/** A spec for the tests' group. */
+export function specOf(over: Partial<GroupSpecInput> = {}): GroupSpec {
+  return GroupSpec.parse({ v: 1, stream: "ORDERS", group: "billing", subjects: ["orders.>"], contracts: ["order.v1"], ack_wait_ms: 2000, ...over });
+}
+
+/** A valid order. */
+export function order(id: string, amount = 10) {
+  return { id, customer: "ada", amount, status: "pending" as const, created_at: "2026-01-02T03:04:05Z" };
+}
+
+/** One message of the group, as a member would get it. */
+export async function take(nats: Nats, stream = "ORDERS", group = "billing"): Promise<JsMsg> {
+  const consumer = await nats.js.consumers.get(stream, group);
+  const message = await consumer.next({ expires: 3000 });
+  if (message === null) throw new Error(`nothing for ${group}`);
+  return message;
+}
+
+/** Settles a message as done: row, then ack. */
+export async function settleDone(nats: Nats, message: JsMsg, group = "billing"): Promise<void> {
+  const facts = factsOf(message);
+  await writeRow(nats, group, facts.eventId, (before) => doneRow({ ...facts.row, result: { ok: true } }, before));
+  await message.ackAck();
+}
+
+/** Settles a message as dead: row, dead letter, term. `kill` leaves out what comes after the row. */
+export async function settleDead(nats: Nats, message: JsMsg, reason: DeadLetterReason = "exhausted", group = "billing"): Promise<string> {
+  const { stream } = message.info;
+  const facts = factsOf(message);
+  const headers = deadLetterHeaders(
+    toRecord(message.headers),
+    {
+      stream,
+      seq: message.seq,
+      storeTime: facts.row.storeTime,
+      subject: stripReplayPrefix(stream, group, message.subject),
+      group,
+      reason,
+      errorClass: "Error",
+      error: "fraud check timeout",
+      attempts: 1,
+      firstAt: "2026-01-02T03:04:05.000Z",
+      lastAt: "2026-01-02T03:04:05.000Z",
+      member: "m1",
+      language: "ts",
+      version: "1",
+      contract: "order.v1",
+      eventId: facts.eventId,
+      replayNumber: Number(message.headers?.get("Muster-Replay-Number") || 0),
+      history: [],
+    },
+    900_000,
+  );
+  if (reason !== "conflict") await writeRow(nats, group, facts.eventId, (before) => deadRow({ ...facts.row, reason, headers }, before));
+  await nats.js.publish(dlqSubject(stream, group, reason), message.data, { headers: headersOf(headers) });
+  message.term();
+  await nats.nc.flush();
+  return headers["Muster-Dlq-Id"] ?? "";
+}
+
+/** Publishes a copy of a dead letter, as one that outlived the dedupe window. */
+export async function copyDeadLetter(nats: Nats, seq: number, stream = "ORDERS"): Promise<void> {
+  const message = await nats.jsm.streams.getMessage(dlqStream(stream), { seq });
+  if (message === null) throw new Error(`no dead letter at ${seq}`);
+  const { "Nats-Msg-Id": _, ...headers } = toRecord(message.header);
+  await nats.js.publish(message.subject, message.data, { headers: headersOf(headers) });
+}
+
+/** How many messages a stream holds. */
+export async function count(nats: Nats, stream: string): Promise<number> {
+  return (await nats.jsm.streams.info(stream)).state.messages;
+}
+
+function factsOf(message: JsMsg) {
+  const storeTime = String(message.info.timestampNanos);
+  const eventId = eventIdOf(toRecord(message.headers), message.info.stream, message.seq, storeTime);
+  return { eventId, row: { eventId, bodySha256: sha256Hex(message.data), sequence: message.seq, storeTime, member: "m1", language: "ts" as const, at: new Date().toISOString() } };
+}
+
+async function writeRow(nats: Nats, group: string, eventId: string, make: (before: LedgerRow | undefined) => LedgerRow): Promise<void> {
+  const key = ledgerKey("ORDERS", group, eventId);
+  const entry = await getEntry(nats, buckets.ledger, key);
+  const before = entry?.value === undefined ? undefined : (JSON.parse(new TextDecoder().decode(entry.value)) as LedgerRow);
+  const written = await putEntry(nats, buckets.ledger, key, JSON.stringify(make(before)), entry?.revision ?? 0);
+  if (written === "conflict") throw new Error("the row changed");
+}

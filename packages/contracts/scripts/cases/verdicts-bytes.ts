@@ -1,0 +1,100 @@
+/** Bodies that are broken, or odd, before anybody reads them as JSON. */
+import { broken, order, type VerdictCase, valid } from "./verdict-cases.ts";
+
+export const byteCases: VerdictCase[] = [
+  broken("empty", "zero bytes", ""),
+  broken("empty", "zero bytes of an order", "", "order.v1"),
+  broken("json", "one space", " "),
+  broken("json", "only white space", " \t\r\n\n"),
+
+  broken("bom", "a byte order mark alone", { hex: "ef bb bf" }),
+  broken("bom", "a byte order mark before an order", `\ufeff${order()}`, "order.v1"),
+  broken("bom", "a byte order mark before bytes that are not UTF-8", { hex: "ef bb bf ff" }),
+  broken("utf8", "half a byte order mark", { hex: "ef bb" }),
+  broken("json", "a byte order mark behind the value", "{}\ufeff"),
+  broken("json", "a byte order mark behind a space", " \ufeff{}"),
+  valid("U+FEFF inside a string", '"a\ufeffb"'),
+
+  broken("utf8", "UTF-16 little endian with its mark", { hex: "ff fe 7b 00 7d 00" }),
+  broken("utf8", "UTF-16 big endian with its mark", { hex: "fe ff 00 7b 00 7d" }),
+  broken("json", "UTF-16 little endian without a mark", { hex: "7b 00 7d 00" }),
+  broken("json", "UTF-16 big endian without a mark", { hex: "00 7b 00 7d" }),
+  broken("json", "UTF-32 little endian without a mark", { hex: "7b 00 00 00 7d 00 00 00" }),
+  broken("json", "UTF-32 big endian without a mark", { hex: "00 00 00 7b 00 00 00 7d" }),
+
+  broken("utf8", "a byte that UTF-8 never has", { hex: "22 ff 22" }),
+  broken("utf8", "a continuation byte alone", { hex: "22 80 22" }),
+  broken("utf8", "an overlong slash of two bytes", { hex: "22 c0 af 22" }),
+  broken("utf8", "an overlong slash of three bytes", { hex: "22 e0 80 af 22" }),
+  broken("utf8", "an overlong NUL", { hex: "22 c0 80 22" }),
+  broken("utf8", "a surrogate as three bytes", { hex: "22 ed a0 80 22" }),
+  broken("utf8", "a pair of surrogates as six bytes (CESU-8)", { hex: "22 ed a0 bd ed b8 80 22" }),
+  broken("utf8", "a code point above U+10FFFF", { hex: "22 f4 90 80 80 22" }),
+  broken("utf8", "a sequence of five bytes", { hex: "22 f8 88 80 80 80 22" }),
+  broken("utf8", "a sequence cut by the quote", { hex: "22 e2 82 22" }),
+  broken("utf8", "a sequence cut by the end", { hex: "7b 7d e2 82" }),
+  broken(
+    "utf8",
+    "Latin-1 in the customer of an order",
+    {
+      hex: `'{"id":"o-1","customer":"Ren' e9 '","amount":1,"status":"pending","created_at":"2026-01-02T03:04:05Z"}'`,
+    },
+    "order.v1",
+  ),
+  broken("utf8", "bad UTF-8 in a key", { hex: "7b 22 ff 22 3a 31 7d" }),
+  broken("utf8", "bad UTF-8 that is also no JSON", { hex: "7b 7b ff" }),
+  valid("the highest code point as four bytes", { hex: "22 f4 8f bf bf 22" }),
+  valid("the replacement character itself", '"\ufffd"'),
+  valid("noncharacters", '"\uffff\ufffe"'),
+  valid("an emoji as four bytes", '"\u{1f600}"'),
+  valid("right-to-left override and zero-width joiner", '"\u202e\u200d"'),
+  valid("line and paragraph separators raw in a string", '"\u2028\u2029"'),
+
+  broken("json", "a NUL byte alone", { hex: "00" }),
+  broken("json", "a NUL byte behind the value", { hex: "7b 7d 00" }),
+  broken("json", "a NUL byte in a string", { hex: "22 00 22" }),
+  broken("json", "a raw line feed in a string", '"a\nb"'),
+  broken("json", "a raw tab in a string", '"a\tb"'),
+  broken("json", "a raw carriage return in a key", '{"a\r":1}'),
+  broken("json", "U+001F raw in a string", '"\u001f"'),
+  valid("U+007F raw in a string", '"\u007f"'),
+  valid("C1 control characters raw in a string", '"\u0080\u009f"'),
+  valid("NUL as an escape", '"\\u0000"'),
+
+  valid("white space of all four kinds around", " \t\r\n{ \t\r\n} \t\r\n"),
+  broken("json", "a vertical tab as white space", "\v{}"),
+  broken("json", "a form feed as white space", "{}\f"),
+  broken("json", "a no-break space as white space", "\u00a0{}"),
+  broken("json", "an ideographic space as white space", "[1,\u30002]"),
+  broken("json", "a line separator as white space", "{}\u2028"),
+  broken("json", "U+0085 as white space", "{}\u0085"),
+
+  valid("a string of 900,000 bytes", [
+    ['{"text":"', 1],
+    ["x", 900_000],
+    ['"}', 1],
+  ]),
+  valid(
+    "an order among 900,000 bytes of white space",
+    [
+      [" ", 450_000],
+      [order(), 1],
+      ["\n", 450_000],
+    ],
+    "order.v1",
+  ),
+  valid("200,000 numbers", [
+    ["[", 1],
+    ["1,", 200_000],
+    ["1]", 1],
+  ]),
+  broken("json", "a string of 900,000 bytes that does not end", [
+    ['"', 1],
+    ["x", 900_000],
+  ]),
+  broken("json", "900,000 backslashes in a string that does not end", [
+    ['"', 1],
+    ["\\", 900_000],
+  ]),
+  broken("json", "900,000 quotes", [['"', 900_000]]),
+];

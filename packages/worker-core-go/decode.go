@@ -1,0 +1,88 @@
+package muster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// Handler works on one message. See the package's documentation for what its results mean. ctx
+// ends at the group's timeout, and when the member is stopped by force.
+type Handler[T any] func(ctx context.Context, value T, d *Delivery) (any, error)
+
+// typed turns the verdict's value into a handler's type, so that handler and schema see the same:
+// the body itself is not decoded a second time.
+func typed[T any](handler Handler[T]) handlerFunc {
+	return func(ctx context.Context, value any, d *Delivery) (any, error) {
+		if same, ok := value.(T); ok {
+			return handler(ctx, same, d)
+		}
+		var decoded T
+		data, err := encodeJSON(exactKeys(value, reflect.TypeFor[T]()))
+		if err == nil {
+			err = json.Unmarshal(data, &decoded)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the contract's value is no %s: %w", reflect.TypeFor[T](), err)
+		}
+		return handler(ctx, decoded, d)
+	}
+}
+
+var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
+
+// exactKeys drops what a struct has no field for by its exact name: encoding/json would also fill
+// `amount` from a key `Amount`.
+func exactKeys(value any, t reflect.Type) any {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if reflect.PointerTo(t).Implements(unmarshaler) {
+		return value
+	}
+	switch v := value.(type) {
+	case map[string]any:
+		fields := map[string]reflect.Type{}
+		if t.Kind() == reflect.Struct {
+			collectFields(t, fields)
+		}
+		kept := make(map[string]any, len(v))
+		for key, item := range v {
+			if field, ok := fields[key]; ok {
+				kept[key] = exactKeys(item, field)
+			} else if t.Kind() == reflect.Map {
+				kept[key] = exactKeys(item, t.Elem())
+			}
+		}
+		if t.Kind() != reflect.Struct && t.Kind() != reflect.Map {
+			return value
+		}
+		return kept
+	case []any:
+		if t.Kind() != reflect.Slice && t.Kind() != reflect.Array {
+			return value
+		}
+		kept := make([]any, len(v))
+		for i, item := range v {
+			kept[i] = exactKeys(item, t.Elem())
+		}
+		return kept
+	default:
+		return value
+	}
+}
+
+func collectFields(t reflect.Type, fields map[string]reflect.Type) {
+	for _, field := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		switch {
+		case name == "-" || !field.IsExported() || (field.Anonymous && name == ""):
+		case name != "":
+			fields[name] = field.Type
+		default:
+			fields[field.Name] = field.Type
+		}
+	}
+}

@@ -1,12 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-// Scenarios mostly wait for ack waits and backoffs, so several share a core; more would make them late.
+// Each file starts a server and several workers: two files at a time are what two cores carry.
 export default defineConfig({
-  test: {
-    include: ["test/**/*.test.ts"],
-    testTimeout: 60_000,
-    hookTimeout: 30_000,
-    maxWorkers: 2,
-    maxConcurrency: 4,
-  },
+  test: { testTimeout: 90_000, hookTimeout: 60_000, maxWorkers: 2, sequence: { concurrent: true }, maxConcurrency: 3 },
 });

@@ -1,7 +1,6 @@
 package muster
 
 import (
-	"log/slog"
 	"strings"
 	"time"
 

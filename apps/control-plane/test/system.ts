@@ -1,6 +1,7 @@
 // A real nats-server, a control plane on it, and what a worker would do, for the tests.
-import { buckets, deadLetterHeaders, type DeadLetterReason, dlqStream, dlqSubject, doneRow, deadRow, eventIdOf, GroupSpec, type GroupSpecInput, ledgerKey, type LedgerRow, sha256Hex, stripReplayPrefix } from "@muster/contracts";
+import { buckets, deadLetterHeaders, type DeadLetterReason, dlqStream, dlqSubject, doneRow, deadRow, eventIdOf, GroupSpec, type GroupSpecInput, ledgerKey, type LedgerRow, parseAckReply, sha256Hex, stripReplayPrefix } from "@muster/contracts";
 import { jetstream, jetstreamManager, type JsMsg } from "@nats-io/jetstream";
+import { headers as newHeaders, type MsgHdrs } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
 import { startNats } from "@muster/testkit";
 import { createTRPCClient, httpLink } from "@trpc/client";
@@ -59,7 +60,7 @@ export async function take(nats: Nats, stream = "ORDERS", group = "billing"): Pr
 /** Settles a message as done: row, then ack. */
 export async function settleDone(nats: Nats, message: JsMsg, group = "billing"): Promise<void> {
   const facts = factsOf(message);
-  await writeRow(nats, group, facts.eventId, (before) => doneRow({ ...facts.row, result: { ok: true } }, before));
+  await writeRow(nats, message.info.stream, group, facts.eventId, (before) => doneRow(facts.row, { ok: true }, before));
   await message.ackAck();
 }
 
@@ -91,7 +92,7 @@ export async function settleDead(nats: Nats, message: JsMsg, reason: DeadLetterR
     },
     900_000,
   );
-  if (reason !== "conflict") await writeRow(nats, group, facts.eventId, (before) => deadRow({ ...facts.row, reason, headers }, before));
+  if (reason !== "conflict") await writeRow(nats, message.info.stream, group, facts.eventId, (before) => deadRow(facts.row, { reason, headers }, before));
   await nats.js.publish(dlqSubject(stream, group, reason), message.data, { headers: headersOf(headers) });
   message.term();
   await nats.nc.flush();
@@ -111,14 +112,26 @@ export async function count(nats: Nats, stream: string): Promise<number> {
   return (await nats.jsm.streams.info(stream)).state.messages;
 }
 
+// The library's own parser rounds the store time to a double.
+function replyOf(message: JsMsg): string {
+  return (message as unknown as { msg: { reply: string } }).msg.reply;
+}
+
+/** A record as headers of the client. */
+export function headersOf(record: Readonly<Record<string, string>>): MsgHdrs {
+  const headers = newHeaders();
+  for (const [name, value] of Object.entries(record)) headers.set(name, value);
+  return headers;
+}
+
 function factsOf(message: JsMsg) {
-  const storeTime = String(message.info.timestampNanos);
+  const storeTime = parseAckReply(replyOf(message))?.storeTime ?? "";
   const eventId = eventIdOf(toRecord(message.headers), message.info.stream, message.seq, storeTime);
   return { eventId, row: { eventId, bodySha256: sha256Hex(message.data), sequence: message.seq, storeTime, member: "m1", language: "ts" as const, at: new Date().toISOString() } };
 }
 
-async function writeRow(nats: Nats, group: string, eventId: string, make: (before: LedgerRow | undefined) => LedgerRow): Promise<void> {
-  const key = ledgerKey("ORDERS", group, eventId);
+async function writeRow(nats: Nats, stream: string, group: string, eventId: string, make: (before: LedgerRow | undefined) => LedgerRow): Promise<void> {
+  const key = ledgerKey(stream, group, eventId);
   const entry = await getEntry(nats, buckets.ledger, key);
   const before = entry?.value === undefined ? undefined : (JSON.parse(new TextDecoder().decode(entry.value)) as LedgerRow);
   const written = await putEntry(nats, buckets.ledger, key, JSON.stringify(make(before)), entry?.revision ?? 0);

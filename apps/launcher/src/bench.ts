@@ -9,7 +9,9 @@ const folder = join(root, "benchmarks");
 export async function bench(args: readonly string[]): Promise<number> {
   const named = args[0] !== undefined && !args[0].startsWith("-");
   const name = named ? (args[0] ?? "pull") : "pull";
-  const names = readdirSync(folder).flatMap((file) => (file.endsWith(".bench.ts") ? [file.slice(0, -9)] : []));
+  const names = readdirSync(folder).flatMap((file) =>
+    file.endsWith(".bench.ts") ? [file.slice(0, -9)] : [],
+  );
   if (!names.includes(name)) {
     say(`no benchmark ${JSON.stringify(name)}; there are ${names.join(", ")}`);
     return 2;

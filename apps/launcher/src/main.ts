@@ -49,10 +49,16 @@ async function main(): Promise<number> {
   }
 }
 
+/** The message and its causes; the stack is for those who look for a fault in Muster itself. */
+function tell(error: unknown): void {
+  if (!(error instanceof SetupError) && process.env["LOG_LEVEL"] === "debug") console.error(error);
+  for (let cause = error; cause instanceof Error; cause = cause.cause) say(cause.message);
+  if (!(error instanceof Error)) say(String(error));
+}
+
 try {
   process.exitCode = await main();
 } catch (error) {
-  if (error instanceof SetupError) say(error.message);
-  else console.error(error);
+  tell(error);
   process.exitCode = 1;
 }

@@ -6,7 +6,7 @@ let workMs = 0;
 try {
   workMs = readWorkMs(process.env["ORDER_WORK_MS"]);
 } catch (error) {
-  process.stderr.write(`${(error as Error).message}\n`);
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exit(2);
 }
 await runWorker(OrderV1, createOrderHandler({ workMs }));

@@ -17,11 +17,18 @@ interface Case {
   result?: unknown;
 }
 
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the file is ours
 const vectors = JSON.parse(
   await readFile(new URL("../../../packages/contracts/vectors/orders.json", import.meta.url), "utf8"),
 ) as { cases: Case[] };
 
-const small: OrderV1 = { id: "1", customer: "ada", amount: 1, status: "pending", created_at: "2026-01-01T00:00:00Z" };
+const small: OrderV1 = {
+  id: "1",
+  customer: "ada",
+  amount: 1,
+  status: "pending",
+  created_at: "2026-01-01T00:00:00Z",
+};
 const context = (nats: NatsConnection) => ({ nats, signal: new AbortController().signal });
 
 let server: NatsServer;
@@ -30,11 +37,14 @@ let silent: NatsConnection;
 beforeAll(async () => {
   // Three accounts: the fraud check answers, somebody listens and never does, and nobody is there.
   server = await startNats({
-    config: "accounts { A { users [{user: a, password: a}] } B { users [{user: b, password: b}] } C { users [{user: c, password: c}] } }",
+    config:
+      "accounts {\n A { users = [{user: a, password: a}] }\n B { users = [{user: b, password: b}] }\n C { users = [{user: c, password: c}] }\n}",
   });
   answering = await connect({ servers: server.url, user: "a", pass: "a" });
   silent = await connect({ servers: server.url, user: "b", pass: "b" });
-  answering.subscribe("fraud.check", { callback: (_error, msg) => void msg.respond(JSON.stringify({ ok: true })) });
+  answering.subscribe("fraud.check", {
+    callback: (_error, msg) => void msg.respond(JSON.stringify({ ok: true })),
+  });
   silent.subscribe("fraud.check", { callback: () => undefined });
 });
 afterAll(async () => {
@@ -50,16 +60,19 @@ test.each(vectors.cases)("$name", async ({ order, fraud, outcome, error, result 
     expect(await run).toEqual(result);
     return;
   }
-  const thrown: unknown = await run.then(() => undefined, (reason: unknown) => reason);
+  const thrown: unknown = await run.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
   expect(thrown).toBeInstanceOf(outcome === "permanent" ? PermanentError : RetryableError);
-  expect((thrown as Error).message).toBe(error);
+  expect(thrown).toHaveProperty("message", error);
 });
 
 test("no responder to the fraud check is the same as no answer", async () => {
   const lonely = await connect({ servers: server.url, user: "c", pass: "c" });
-  await expect(createOrderHandler({ workMs: 0 })({ ...small, amount: 10_001 }, context(lonely))).rejects.toThrow(
-    "fraud check timeout",
-  );
+  await expect(
+    createOrderHandler({ workMs: 0 })({ ...small, amount: 10_001 }, context(lonely)),
+  ).rejects.toThrow("fraud check timeout");
   await lonely.close();
 });
 

@@ -1,177 +1,124 @@
+import { jetstreamManager } from "@nats-io/jetstream";
+import { Kvm } from "@nats-io/kv";
 import {
-  type Account,
-  type AttemptsRecord,
+  AttemptsRecord,
   attemptsKey,
-  closeAccount,
+  buckets,
   dlqStream,
-  GroupSpec,
+  type GroupSpec,
   type GroupSpecInput,
-  type LedgerRow,
+  LedgerRow,
   ledgerKey,
-  type MemberRecord,
+  MemberRecord,
   memberKey,
 } from "@muster/contracts";
-import { type Language, waitFor } from "@muster/testkit";
-import type { ConsumerInfo, StreamInfo } from "@nats-io/jetstream";
-import { accountedFor, accountEntries } from "./account.ts";
-import { type Member, type MemberEnv, startMember } from "./fleet.ts";
-import type { Lab } from "./lab.ts";
-import { provisionConsumer, provisionDlq, provisionSource, putSpec, type SourceOptions } from "./provision.ts";
-import { type Outgoing, type Published, publish } from "./publish.ts";
-import { type DeadLetter, type Entry, readAttempts, readDeadLetters, readMember, readRow, readRows } from "./read.ts";
-import { Tap } from "./tap.ts";
+import { waitFor } from "@muster/testkit";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { provisionGroup, provisionStream } from "./provision.ts";
 
-/** What a scenario says about its group; the rest is short and the same for all. */
-export type SpecChanges = Partial<Omit<GroupSpecInput, "v" | "stream" | "group">>;
+/** A dead letter as it lies in its stream. */
+export type DeadLetter = { subject: string; headers: Record<string, string>; body: Uint8Array };
 
-/** A consumer group as a scenario plays with it: published to, worked by real processes, read from outside. */
-export class Group {
-  readonly lab: Lab;
-  readonly language: Language;
+/** A group of a scenario, seen through NATS alone. */
+export type Group = {
+  readonly url: string;
   readonly stream: string;
-  readonly name: string;
-  readonly tap: Tap;
-  readonly published: Published[] = [];
-  readonly members: Member[] = [];
-  #spec: GroupSpec;
+  readonly group: string;
+  readonly spec: GroupSpec;
+  /** A subject that the group takes. */
+  subject(name?: string): string;
+  row(eventId: string): Promise<LedgerRow | undefined>;
+  /** All revisions of a row that the ledger keeps, oldest first. */
+  rowHistory(eventId: string): Promise<LedgerRow[]>;
+  attempts(seq: number): Promise<AttemptsRecord | undefined>;
+  member(id: string): Promise<MemberRecord | undefined>;
+  deadLetters(): Promise<DeadLetter[]>;
+  /** Waits until the row has this status, and returns it. */
+  settled(eventId: string, status: "done" | "dead", timeoutMs?: number): Promise<LedgerRow>;
+  /** Waits until the consumer has nothing pending and nothing in flight or backing off. */
+  quiet(timeoutMs?: number): Promise<void>;
+  /** Messages left in the stream. */
+  left(): Promise<number>;
+};
 
-  constructor(lab: Lab, place: { language: Language; stream: string; name?: string }, changes: SpecChanges = {}) {
-    this.lab = lab;
-    this.language = place.language;
-    this.stream = place.stream;
-    this.name = place.name ?? "workers";
-    this.#spec = this.#withChanges(changes);
-    this.tap = new Tap(lab.nc, this.stream, this.name);
-  }
+export type GroupOptions = Partial<GroupSpecInput> & { stream: string; retention?: "workqueue" | "limits" };
 
-  get spec(): GroupSpec {
-    return this.#spec;
-  }
+const quick = { max_attempts: 3, backoff_ms: [100, 200], jitter: 0, max_snooze_ms: 60_000 };
 
-  /** Makes the streams, the consumer and the spec. */
-  async provision(source: SourceOptions = {}): Promise<void> {
-    await this.provisionStreams(source);
-    await this.apply();
-  }
-
-  async provisionStreams(source: SourceOptions = {}): Promise<void> {
-    await provisionSource(this.lab.nc, this.lab.jsm, this.stream, source);
-    await provisionDlq(this.lab.jsm, this.stream);
-  }
-
-  /** Makes the consumer, or changes it, and writes the spec. */
-  async apply(changes: SpecChanges = {}): Promise<void> {
-    this.#spec = this.#withChanges(changes);
-    await provisionConsumer(this.lab.jsm, this.#spec);
-    await putSpec(this.lab.nc, this.#spec);
-  }
-
-  /** Starts a member; does not wait until it has joined. */
-  start(id: string, env: MemberEnv = {}): Member {
-    const member = startMember(this.language, id, {
-      NATS_URL: this.lab.server.url,
-      MUSTER_STREAM: this.stream,
-      MUSTER_GROUP: this.name,
-      ...env,
-    });
-    this.members.push(member);
-    return member;
-  }
-
-  /** Starts a member and waits until it has joined. */
-  async join(id: string, env: MemberEnv = {}): Promise<Member> {
-    const member = this.start(id, env);
-    await member.said("joined");
-    return member;
-  }
-
-  /** Publishes an order under a new event id, unless told otherwise. */
-  async publish(message: Outgoing = {}): Promise<Published> {
-    const eventId = message.eventId === undefined ? `${this.stream}-${this.published.length + 1}.created` : message.eventId;
-    const subject = `${this.stream}.${message.event ?? "created"}`;
-    const published = await publish(this.lab.nc, subject, { ...message, eventId });
-    this.published.push(published);
-    return published;
-  }
-
-  row(eventId: string): Promise<Entry<LedgerRow> | undefined> {
-    return readRow(this.lab.jsm, ledgerKey(this.stream, this.name, eventId));
-  }
-
-  rows(): Promise<Entry<LedgerRow>[]> {
-    return readRows(this.lab.jsm, `${this.stream}.${this.name}`);
-  }
-
-  deadLetters(): Promise<DeadLetter[]> {
-    return readDeadLetters(this.lab.jsm, this.stream, this.name);
-  }
-
-  async attempts(seq: number): Promise<AttemptsRecord | undefined> {
-    return (await readAttempts(this.lab.jsm, attemptsKey(this.stream, this.name, seq)))?.value;
-  }
-
-  member(id: string): Promise<Entry<MemberRecord> | undefined> {
-    return readMember(this.lab.jsm, memberKey(this.stream, this.name, id));
-  }
-
-  consumer(): Promise<ConsumerInfo> {
-    return this.lab.jsm.consumers.info(this.stream, this.name);
-  }
-
-  streamInfo(): Promise<StreamInfo> {
-    return this.lab.jsm.streams.info(this.stream);
-  }
-
-  /** Waits until the group has settled everything: nothing waits, nothing is in flight or backing off. */
-  async settled(timeoutMs = 30_000): Promise<void> {
-    await waitFor(
-      `${this.stream} to be settled`,
-      async () => {
-        const { num_pending, num_ack_pending } = await this.consumer();
-        const { config, state } = await this.streamInfo();
-        const isEmpty = config.retention !== "workqueue" || state.messages === 0;
-        return num_pending === 0 && num_ack_pending === 0 && isEmpty;
-      },
-      { timeoutMs },
-    );
-  }
-
-  /** Waits for the first thing that matches. */
-  async until<T>(what: string, check: () => T | Promise<T>, timeoutMs = 15_000): Promise<NonNullable<T>> {
-    return waitFor(`${this.stream}: ${what}`, check, { timeoutMs });
-  }
-
-  /**
-   * Settles, and then closes the account: every event is done once or dead once, every sequence is
-   * found in a row or a dead letter, and every dead letter has the bytes that were published.
-   */
-  async account(timeoutMs?: number): Promise<Account & { unaccounted: number[]; changedBytes: number[] }> {
-    await this.settled(timeoutMs);
-    const [rows, letters] = [await this.rows(), await this.deadLetters()];
-    const account = closeAccount(accountEntries(this.published, rows, letters));
-    return { ...account, ...accountedFor(this.published, rows, letters) };
-  }
-
-  /** Kills what still runs and removes the streams. */
-  async close(): Promise<void> {
-    for (const { proc } of this.members) await proc[Symbol.asyncDispose]();
-    if (this.lab.nc.isClosed()) return;
-    for (const name of [this.stream, dlqStream(this.stream)]) {
-      await this.lab.jsm.streams.delete(name).catch(() => false);
-    }
-  }
-
-  #withChanges(changes: SpecChanges): GroupSpec {
-    return GroupSpec.parse({
-      v: 1,
-      stream: this.stream,
-      group: this.name,
-      contracts: ["order.v1"],
-      subjects: [`${this.stream}.>`],
-      ack_wait_ms: 1500,
-      ...this.#spec,
-      ...changes,
-      retry: { max_attempts: 3, backoff_ms: [100, 200], ...this.#spec?.retry, ...changes.retry },
-    });
-  }
+/** Provisions a stream (unless it is there) and a group with a short ack wait and backoff. */
+export async function openGroup(nc: NatsConnection, url: string, options: GroupOptions): Promise<Group> {
+  const { stream, retention, ...rest } = options;
+  const manager = await jetstreamManager(nc);
+  const group = rest.group ?? "g";
+  const root = `t.${stream}`;
+  const streamExists = await manager.streams.info(stream).then(
+    () => true,
+    () => false,
+  );
+  if (!streamExists) await provisionStream(nc, stream, [`${root}.>`], retention);
+  const spec = await provisionGroup(nc, {
+    contracts: ["order.v1"],
+    subjects: [`${root}.>`],
+    ack_wait_ms: 1500,
+    retry: quick,
+    ...rest,
+    v: 1,
+    stream,
+    group,
+  });
+  const open = async (bucket: string, key: string): Promise<unknown> => {
+    const entry = await (await new Kvm(nc).open(bucket)).get(key);
+    return entry?.operation === "PUT" ? entry.json() : undefined;
+  };
+  const row = async (eventId: string): Promise<LedgerRow | undefined> =>
+    LedgerRow.optional().parse(await open(buckets.ledger, ledgerKey(stream, group, eventId)));
+  return {
+    url,
+    stream,
+    group,
+    spec,
+    subject: (name = "created") => `${root}.${name}`,
+    row,
+    async rowHistory(eventId) {
+      const rows: LedgerRow[] = [];
+      const bucket = await new Kvm(nc).open(buckets.ledger);
+      for await (const entry of await bucket.history({ key: ledgerKey(stream, group, eventId) })) {
+        rows.push(LedgerRow.parse(entry.json()));
+      }
+      return rows;
+    },
+    attempts: async (seq) =>
+      AttemptsRecord.optional().parse(await open(buckets.attempts, attemptsKey(stream, group, seq))),
+    member: async (id) => MemberRecord.optional().parse(await open(buckets.members, memberKey(stream, group, id))),
+    async deadLetters() {
+      const { state } = await manager.streams.info(dlqStream(stream));
+      const letters: DeadLetter[] = [];
+      for (let seq = state.first_seq; seq <= state.last_seq; seq++) {
+        const stored = await manager.streams.getMessage(dlqStream(stream), { seq }).catch(() => null);
+        if (!stored?.subject.startsWith(`muster.dlq.${stream}.${group}.`)) continue;
+        const head = Object.fromEntries([...(stored.header ?? [])].map(([name, values]) => [name, values.at(-1) ?? ""]));
+        letters.push({ subject: stored.subject, headers: head, body: stored.data });
+      }
+      return letters;
+    },
+    settled: (eventId, status, timeoutMs = 30_000) =>
+      waitFor(
+        `${eventId} to be ${status}`,
+        async () => {
+          const found = await row(eventId);
+          return found?.status === status ? found : undefined;
+        },
+        { timeoutMs },
+      ),
+    quiet: (timeoutMs = 30_000) =>
+      waitFor(
+        `${stream} ${group} to be quiet`,
+        async () => {
+          const info = await manager.consumers.info(stream, group);
+          return info.num_pending === 0 && info.num_ack_pending === 0;
+        },
+        { timeoutMs },
+      ).then(() => undefined),
+    left: async () => (await manager.streams.info(stream)).state.messages,
+  };
 }

@@ -1,11 +1,4 @@
-export { closed } from "./account.ts";
-export { directive, type DirectiveOptions, type Verb } from "./directive.ts";
-export { type LogLine, type Member, type MemberEnv, startMember, type Supervisor, supervise } from "./fleet.ts";
-export { Group, type SpecChanges } from "./group.ts";
-export { connectLab, type Lab, openLab } from "./lab.ts";
-export { chosenLanguages } from "./languages.ts";
-export { maxMessageBytes, provisionBuckets, provisionDlq, provisionLedger, provisionSource, put } from "./provision.ts";
-export { orderBody, type Outgoing, type Published, publish, PublishRefused } from "./publish.ts";
-export { headersOf, readAll, storeTimeOf } from "./read.ts";
-export { type Scenario, type ScenarioOptions, type Stage, scenarios } from "./scenarios.ts";
-export { type Answer, Tap } from "./tap.ts";
+export { type Group, type GroupOptions, openGroup } from "./group.ts";
+export { joinWorker, testLanguages } from "./member.ts";
+export { type Message, order, publish } from "./publish.ts";
+export { provision } from "./provision.ts";

@@ -1,122 +1,69 @@
-import {
-  ATTEMPTS_TTL_MS,
-  archiveFilter,
-  buckets,
-  contractSchemas,
-  dlqFilter,
-  dlqStream,
-  type GroupSpec,
-  groupKey,
-  MEMBER_TTL_MS,
-  replayFilter,
-} from "@muster/contracts";
-import { type JetStreamManager, nanos, type StreamConfig } from "@nats-io/jetstream";
-import type { NatsConnection } from "@nats-io/transport-node";
+import { AckPolicy, DiscardPolicy, jetstreamManager, RetentionPolicy, StorageType } from "@nats-io/jetstream";
+import { Kvm } from "@nats-io/kv";
+import { nanos, type NatsConnection } from "@nats-io/transport-node";
+import { buckets, contractSchemas, dlqStream, GroupSpec, type GroupSpecInput, groupKey, replayFilter } from "@muster/contracts";
 
-// Written from the design's table and not with the control plane's code: were both wrong in the same
-// way, nothing would tell.
+const noRollup = [buckets.ledger, buckets.attempts];
 
-/** Makes the buckets that all groups share. */
-export async function provisionBuckets(jsm: JetStreamManager, options: { memberTtlMs?: number } = {}): Promise<void> {
-  const memberTtl = nanos(options.memberTtlMs ?? MEMBER_TTL_MS);
-  await bucket(jsm, buckets.groups, { max_msgs_per_subject: 10 });
-  await bucket(jsm, buckets.contracts, {});
-  await bucket(jsm, buckets.members, {
-    max_age: memberTtl,
-    allow_msg_ttl: true,
-    subject_delete_marker_ttl: memberTtl,
-    allow_rollup_hdrs: true,
-  });
-  await bucket(jsm, buckets.attempts, { max_age: nanos(ATTEMPTS_TTL_MS) });
-  await provisionLedger(jsm);
+/** Makes the buckets that every group needs. `memberTtlMs` defaults to the protocol's 15 s. */
+export async function provisionBuckets(nc: NatsConnection, memberTtlMs = 15_000): Promise<void> {
+  const kvm = new Kvm(nc);
+  const file = { storage: StorageType.File, allow_direct: true };
+  await kvm.create(buckets.groups, { ...file, history: 10 });
+  const contracts = await kvm.create(buckets.contracts, file);
+  await kvm.create(buckets.members, { ...file, ttl: memberTtlMs, markerTTL: 60_000 });
+  await kvm.create(buckets.attempts, { ...file, ttl: 7 * 86_400_000 });
+  await kvm.create(buckets.ledger, { ...file, history: 5 });
+  const manager = await jetstreamManager(nc);
+  for (const bucket of noRollup) {
+    const { config } = await manager.streams.info(`KV_${bucket}`);
+    await manager.streams.update(`KV_${bucket}`, { ...config, allow_rollup_hdrs: false });
+  }
+  for (const [name, schema] of Object.entries(contractSchemas)) await contracts.put(name, JSON.stringify(schema));
 }
 
-/** The ledger keeps history here, so that an account can tell a row that was applied twice. */
-export function provisionLedger(jsm: JetStreamManager): Promise<void> {
-  return bucket(jsm, buckets.ledger, { max_msgs_per_subject: 20 });
-}
-
-/** How a stream differs from the default work queue. */
-export type SourceOptions = Partial<Pick<StreamConfig, "retention" | "allow_rollup_hdrs">>;
-
-/** The stream with room for replays; `max_msg_size` leaves room for the headers of a dead letter. */
-export async function provisionSource(
+/** Makes a stream with its dead-letter stream. */
+export async function provisionStream(
   nc: NatsConnection,
-  jsm: JetStreamManager,
   stream: string,
-  options: SourceOptions = {},
+  subjects: string[],
+  retention: "workqueue" | "limits" = "workqueue",
 ): Promise<void> {
-  await jsm.streams.add({
+  const manager = await jetstreamManager(nc);
+  await manager.streams.add({
     name: stream,
-    subjects: [`${stream}.>`, `muster.replay.${stream}.>`],
-    retention: "workqueue",
-    storage: "file",
-    discard: "new",
-    allow_direct: true,
-    max_msg_size: maxMessageBytes(nc),
-    ...options,
+    subjects: [...subjects, `muster.replay.${stream}.>`],
+    retention: retention === "limits" ? RetentionPolicy.Limits : RetentionPolicy.Workqueue,
+    max_msg_size: (nc.info?.max_payload ?? 1 << 20) - (32 << 10),
   });
-}
-
-/** The most bytes of headers and body that a source stream takes. */
-export function maxMessageBytes(nc: NatsConnection): number {
-  return (nc.info?.max_payload ?? 1_048_576) - 32 * 1024;
-}
-
-/** The stream of dead letters; full means refused. */
-export async function provisionDlq(jsm: JetStreamManager, stream: string, limits: { max_msgs?: number } = {}): Promise<void> {
-  await jsm.streams.add({
+  await manager.streams.add({
     name: dlqStream(stream),
-    subjects: [dlqFilter(stream), archiveFilter(stream)],
-    retention: "limits",
-    storage: "file",
-    discard: "new",
+    subjects: [`muster.dlq.${stream}.>`, `muster.archive.${stream}.>`],
+    discard: DiscardPolicy.New,
     duplicate_window: nanos(3_600_000),
-    allow_direct: true,
-    ...limits,
   });
 }
 
-/** The consumer of the group: deliveries without limit, its own subjects and its own replays. */
-export async function provisionConsumer(jsm: JetStreamManager, spec: GroupSpec): Promise<void> {
-  await jsm.consumers.add(spec.stream, {
+/** Makes a group's consumer and writes its spec, filled with defaults. */
+export async function provisionGroup(nc: NatsConnection, input: GroupSpecInput): Promise<GroupSpec> {
+  const spec = GroupSpec.parse(input);
+  const manager = await jetstreamManager(nc);
+  await manager.consumers.add(spec.stream, {
     durable_name: spec.group,
-    ack_policy: "explicit",
-    deliver_policy: "all",
-    ack_wait: nanos(spec.ack_wait_ms),
+    ack_policy: AckPolicy.Explicit,
     max_deliver: -1,
+    ack_wait: nanos(spec.ack_wait_ms),
     max_ack_pending: spec.max_ack_pending,
     filter_subjects: [...spec.subjects, replayFilter(spec.stream, spec.group)],
   });
+  await putSpec(nc, spec);
+  return spec;
 }
 
-/** Writes the contracts of the spec that we know, and the spec itself, last. */
+/** Writes a spec as it is. */
 export async function putSpec(nc: NatsConnection, spec: GroupSpec): Promise<void> {
-  for (const name of spec.contracts) {
-    // A later version for the scenarios about versions; its schema is the same.
-    const schema = contractSchemas[name] ?? contractSchemas["order.v1"];
-    await put(nc, buckets.contracts, name, schema);
-  }
-  await put(nc, buckets.groups, groupKey(spec.stream, spec.group), spec);
+  const groups = await new Kvm(nc).open(buckets.groups);
+  await groups.put(groupKey(spec.stream, spec.group), JSON.stringify(spec));
 }
 
-/** Puts a JSON value under a key, whatever was there. */
-export async function put(nc: NatsConnection, bucketName: string, key: string, value: unknown): Promise<void> {
-  const ack = await nc.request(`$KV.${bucketName}.${key}`, JSON.stringify(value), { timeout: 5000 });
-  const { error } = ack.json<{ error?: { description: string } }>();
-  if (error) throw new Error(`put ${bucketName}/${key}: ${error.description}`);
-}
-
-async function bucket(jsm: JetStreamManager, name: string, config: Partial<StreamConfig>): Promise<void> {
-  await jsm.streams.add({
-    name: `KV_${name}`,
-    subjects: [`$KV.${name}.>`],
-    retention: "limits",
-    storage: "file",
-    discard: "new",
-    max_msgs_per_subject: 1,
-    allow_direct: true,
-    deny_delete: true,
-    ...config,
-  });
-}
+export const provision = { buckets: provisionBuckets, stream: provisionStream, group: provisionGroup, spec: putSpec };

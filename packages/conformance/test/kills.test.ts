@@ -1,57 +1,38 @@
-import { expect } from "vitest";
-import { closed, directive, scenarios } from "../src/index.ts";
+import { describe, expect, test } from "vitest";
+import { joinWorker, openGroup, publish, testLanguages } from "../src/index.ts";
+import { sharedServer } from "../src/server.ts";
 
-// One member is killed where the step is passed for the first time, with neighbours in hand; another
-// one finishes. What was durable before the kill must be used, what was not must be made again.
+const server = sharedServer();
+
+/** A step after which the worker is killed, what the message asks for, and how it must end all the same. */
 const kills = [
-  { step: "received", does: directive("return"), done: 5, dead: {} },
-  { step: "row_done", does: directive("return"), done: 5, dead: {} },
-  { step: "row_dead", does: directive("permanent", { text: "no" }), done: 4, dead: { permanent: 1 } },
-  { step: "dead_lettered", does: directive("permanent", { text: "no" }), done: 4, dead: { permanent: 1 } },
-  { step: "attempt_recorded", does: directive("retryable", { times: 1, text: "once" }), done: 5, dead: {} },
+  { step: "received", directive: "return", ends: "done" },
+  { step: "row_done", directive: "return", ends: "done" },
+  { step: "row_dead", directive: "permanent;text=no", ends: "dead" },
+  { step: "dead_lettered", directive: "permanent;text=no", ends: "dead" },
+  { step: "attempt_recorded", directive: "retryable;times=1", ends: "done" },
 ] as const;
 
-scenarios("a member killed at", (scenario) => {
-  for (const { step, does, done, dead } of kills) {
-    scenario(`${step} leaves nothing undone and nothing twice`, async ({ group }) => {
-      const orders = await group({ concurrency: 4 });
-      const first = await orders.publish({ headers: [does] });
-      for (let n = 0; n < 4; n++) await orders.publish();
+describe.each(testLanguages)("%s", (language) => {
+  test.each(kills)("a kill at $step: the next member finishes, once", async ({ step, directive, ends }) => {
+    const group = await openGroup(server.nc, server.url, { stream: `kill-${language}-${step}` });
+    const eventId = `${step}.1`;
+    await using first = joinWorker(language, group, { MUSTER_CONFORMANCE_KILL_AT: step });
+    const { seq } = await publish(server.nc, { subject: group.subject(), eventId, directive });
+    expect(await first.exited, first.lines.join("\n")).toEqual({ code: null, signal: "SIGKILL" });
 
-      const killed = orders.start("first", { MUSTER_CONFORMANCE_KILL_AT: step });
-      expect(await killed.exited).toEqual({ code: null, signal: "SIGKILL" });
-      const before = { row: await orders.row(first.eventId ?? ""), letters: await orders.deadLetters() };
-      expect(orders.tap.settled.filter(({ seq }) => seq === first.seq)).toEqual([]);
-      await orders.join("second");
-
-      const account = await orders.account();
-      expect(account).toMatchObject({ ...closed, published: 5, done, dead_by_reason: dead });
-      const letters = await orders.deadLetters();
-      expect(letters).toHaveLength(5 - done);
-      const row = await orders.row(first.eventId ?? "");
-      switch (step) {
-        case "row_done":
-          // Which of the five passed the step first is open; the row of that one is by the first member.
-          expect((await orders.rows()).filter(({ value }) => value.member === "first").length).toBeGreaterThan(0);
-          return;
-        case "row_dead":
-          expect(before.letters).toEqual([]);
-          expect(row).toEqual(before.row);
-          expect(letters[0]?.headers).toEqual(row?.value.headers);
-          expect(letters[0]?.headers["Muster-Dlq-Member"]).toBe("first");
-          return;
-        case "dead_lettered":
-          expect(before.letters).toHaveLength(1);
-          expect(letters).toEqual(before.letters);
-          return;
-        case "attempt_recorded":
-          expect(row?.value).toMatchObject({ status: "done", member: "second" });
-          // The attempt was on record, so its message is no suspect and is not counted again.
-          expect(orders.tap.story(first.seq)).toBe("ack 2");
-          return;
-        case "received":
-          expect(row?.value).toMatchObject({ status: "done", member: "second" });
-      }
-    });
-  }
+    await using second = joinWorker(language, group);
+    const row = await group.settled(eventId, ends);
+    await group.quiet();
+    expect(row.sequence).toBe(seq);
+    expect(await group.left()).toBe(0);
+    const history = await group.rowHistory(eventId);
+    expect(history.map((revision) => revision.status)).toEqual([ends]);
+    const letters = await group.deadLetters();
+    expect(letters).toHaveLength(ends === "dead" ? 1 : 0);
+    if (ends === "dead") expect(letters[0]?.headers["Muster-Dlq-Error"]).toBe("no");
+    expect(await group.attempts(seq)).toBeUndefined();
+    second.kill("SIGTERM");
+    expect(await second.exited, second.lines.join("\n")).toEqual({ code: 0, signal: null });
+  });
 });

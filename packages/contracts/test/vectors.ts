@@ -5,7 +5,6 @@ type Case = { name: string } & Record<string, unknown>;
 /** The cases of a vector file; each test says which fields it has. */
 export function vectors<Fields>(file: string): (Fields & { name: string })[] {
   const document: { cases: Case[] } = JSON.parse(read(`vectors/${file}.json`));
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the files are generated beside us
   return document.cases as (Fields & { name: string })[];
 }
 
@@ -28,7 +27,6 @@ export function bodyOf(of: { body_base64?: string; body_repeat?: [string, number
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- says what the vector holds
 export function camelCase<Facts>(facts: Record<string, unknown>): Facts {
   const renamed = Object.fromEntries(Object.entries(facts).map(([name, value]) => [camel(name), value]));
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the vector says which facts it has
   return renamed as Facts;
 }
 

@@ -21,6 +21,8 @@ export type NatsServer = {
   readonly port: number;
   readonly pid: number;
   readonly storeDir: string;
+  /** Resolves when the server that runs now ends, for whatever reason. */
+  readonly exited: Promise<unknown>;
   /** Ends the process at once (SIGKILL unless told otherwise) and waits until it is gone. */
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** Kills it if it runs, and starts it again on the same port and store. */
@@ -44,7 +46,8 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
     // Its own words, not an answer on the port: another server may be the one that answers there.
     await proc.waitForLine(/Server is ready/, 20_000).catch(async (error: unknown) => {
       await proc[Symbol.asyncDispose]();
-      const said = proc.lines.find((line) => line.includes("[FTL]")) ?? proc.lines.at(-1);
+      const said =
+        proc.lines.find((line) => line.includes("[FTL]")) ?? proc.lines.findLast((line) => line !== "");
       throw new Error(`nats-server on port ${port} did not start: ${said ?? "it said nothing"}`, {
         cause: error,
       });
@@ -70,6 +73,9 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
     storeDir,
     get pid() {
       return proc.pid;
+    },
+    get exited() {
+      return proc.exited;
     },
     kill,
     stop,

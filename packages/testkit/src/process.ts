@@ -1,6 +1,5 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { waitFor } from "./wait.ts";
 
 /** A child process with its output kept by line. Disposing of it kills it. */
 export type Proc = {
@@ -43,23 +42,27 @@ export function startProcess(
   });
   const lines: string[] = [];
   let ended = false;
+  // Asked again at every line and at the end.
+  const waiting = new Set<() => void>();
   const take = (line: string): void => {
     lines.push(line);
     if (lines.length > 2 * maxLines) lines.splice(0, maxLines);
     options.onLine?.(line);
+    for (const look of waiting) look();
   };
   createInterface({ input: child.stdout }).on("line", take);
   createInterface({ input: child.stderr }).on("line", take);
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((done) => {
-    child.once("error", (error) => {
-      take(`${name}: ${error.message}`);
-      ended = true;
-      done({ code: null, signal: null });
-    });
-    child.once("close", (code, signal) => {
+    const end = (code: number | null, signal: NodeJS.Signals | null): void => {
       ended = true;
       done({ code, signal });
+      for (const look of waiting) look();
+    };
+    child.once("error", (error) => {
+      take(`${name}: ${error.message}`);
+      end(null, null);
     });
+    child.once("close", end);
   });
   return {
     name,
@@ -67,18 +70,49 @@ export function startProcess(
     lines,
     exited,
     kill: (signal = "SIGKILL") => void child.kill(signal),
-    async waitForLine(match, timeoutMs = 15_000) {
+    waitForLine(match, timeoutMs = 15_000) {
       const hit = (line: string): boolean => (typeof match === "function" ? match(line) : match.test(line));
-      const find = (): string | undefined => {
-        const line = lines.find(hit);
-        if (line === undefined && ended) throw new Error(`${name} ended:\n${lines.slice(-20).join("\n")}`);
-        return line;
-      };
-      return waitFor(`a line of ${name} that matches ${match}`, find, { timeoutMs });
+      const tail = (): string => lines.slice(-20).join("\n");
+      return new Promise((found, fail) => {
+        const look = (): void => {
+          const line = lines.find(hit);
+          if (line !== undefined) settle(() => found(line));
+          else if (ended)
+            settle(() =>
+              fail(new Error(`${name} ended without a line that matches ${String(match)}:\n${tail()}`)),
+            );
+        };
+        const late = (): void =>
+          settle(() =>
+            fail(
+              new Error(
+                `waited ${timeoutMs} ms for a line of ${name} that matches ${String(match)}:\n${tail()}`,
+              ),
+            ),
+          );
+        const timer = setTimeout(late, timeoutMs);
+        const settle = (end: () => void): void => {
+          clearTimeout(timer);
+          waiting.delete(look);
+          end();
+        };
+        waiting.add(look);
+        look();
+      });
     },
     async [Symbol.asyncDispose]() {
-      if (!ended) child.kill("SIGKILL");
+      if (!ended && options.detached === true && child.pid !== undefined) killGroup(child.pid);
+      else if (!ended) child.kill("SIGKILL");
       await exited;
     },
   };
+}
+
+/** Ends a detached process and all that it started. */
+function killGroup(leader: number): void {
+  try {
+    process.kill(-leader, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }

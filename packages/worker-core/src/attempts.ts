@@ -1,4 +1,11 @@
-import { attemptsKey, AttemptsRecord, buckets, noteStart, recordFailure, recordSnooze } from "@muster/contracts";
+import {
+  attemptsKey,
+  AttemptsRecord,
+  buckets,
+  noteStart,
+  recordFailure,
+  recordSnooze,
+} from "@muster/contracts";
 import { isoTime } from "./clock.ts";
 import type { WorkerConfig } from "./config.ts";
 import type { Kv } from "./kv.ts";
@@ -34,12 +41,20 @@ export class AttemptsStore {
   async get(message: Message): Promise<Attempts> {
     const entry = await this.#kv.get(buckets.attempts, this.#key(message));
     const record = entry.kind === "value" ? readRecord(entry.value) : undefined;
-    return { record: record?.store_time === message.storeTime ? record : undefined, revision: entry.revision };
+    return {
+      record: record?.store_time === message.storeTime ? record : undefined,
+      revision: entry.revision,
+    };
   }
 
   /** Returns what was written, or undefined when the record has changed since it was read. */
   async put(message: Message, attempts: Attempts, record: AttemptsRecord): Promise<Attempts | undefined> {
-    const put = await this.#kv.put(buckets.attempts, this.#key(message), JSON.stringify(record), attempts.revision);
+    const put = await this.#kv.put(
+      buckets.attempts,
+      this.#key(message),
+      JSON.stringify(record),
+      attempts.revision,
+    );
     return put.ok ? { record, revision: put.revision } : undefined;
   }
 
@@ -62,8 +77,17 @@ export class AttemptsStore {
   }
 
   /** The record with a snooze, which is no attempt. */
-  withSnooze(message: Message, record: AttemptsRecord | undefined, startedAt: number, delayMs: number): AttemptsRecord {
-    return recordSnooze(record, { ...this.#start(message, startedAt), endedAt: isoTime(), delayMs: Math.round(delayMs) });
+  withSnooze(
+    message: Message,
+    record: AttemptsRecord | undefined,
+    startedAt: number,
+    delayMs: number,
+  ): AttemptsRecord {
+    return recordSnooze(record, {
+      ...this.#start(message, startedAt),
+      endedAt: isoTime(),
+      delayMs: Math.round(delayMs),
+    });
   }
 
   #start(message: Message, startedAt: number) {

@@ -25,7 +25,7 @@ export interface WorkerConfig {
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
-const logLevels: readonly string[] = ["debug", "info", "warn", "error"];
+const logLevels: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 const schemes = new Set(["nats:", "tls:", "ws:", "wss:"]);
 
 /**
@@ -40,8 +40,18 @@ export function readConfig(env: Record<string, string | undefined> = process.env
     group: readName("MUSTER_GROUP", env["MUSTER_GROUP"], bad),
     workerId: readName("WORKER_ID", env["WORKER_ID"] || defaultWorkerId(), bad),
     apiPrefix: readPrefix(env["MUSTER_API_PREFIX"] || "$JS.API", bad),
-    heartbeatMs: readInteger("MUSTER_HEARTBEAT_MS", env["MUSTER_HEARTBEAT_MS"], { fallback: 5000, min: 250, max: 5000 }, bad),
-    graceMs: readInteger("MUSTER_GRACE_MS", env["MUSTER_GRACE_MS"], { fallback: 25_000, min: 0, max: 3_600_000 }, bad),
+    heartbeatMs: readInteger(
+      "MUSTER_HEARTBEAT_MS",
+      env["MUSTER_HEARTBEAT_MS"],
+      { fallback: 5000, min: 250, max: 5000 },
+      bad,
+    ),
+    graceMs: readInteger(
+      "MUSTER_GRACE_MS",
+      env["MUSTER_GRACE_MS"],
+      { fallback: 25_000, min: 0, max: 3_600_000 },
+      bad,
+    ),
     logLevel: readLevel(env["LOG_LEVEL"] || "info", bad),
     version: coreVersion,
   };
@@ -53,18 +63,25 @@ export function readConfig(env: Record<string, string | undefined> = process.env
 
 function defaultWorkerId(): string {
   const pid = String(process.pid);
-  const host = hostname().replaceAll(/[^A-Za-z0-9_-]/g, "-").slice(0, 59 - pid.length);
+  const host = hostname()
+    .replaceAll(/[^A-Za-z0-9_-]/g, "-")
+    .slice(0, 59 - pid.length);
   return `${host || "host"}-${pid}`;
 }
 
 function readUrls(value: string | undefined, bad: string[]): string[] {
-  const urls = (value ?? "").split(",").map((url) => url.trim()).filter((url) => url !== "");
+  const urls = (value ?? "")
+    .split(",")
+    .map((url) => url.trim())
+    .filter((url) => url !== "");
   if (urls.length === 0) {
     bad.push("NATS_URL: required, for example nats://127.0.0.1:4222");
   }
   for (const url of urls) {
     if (!isServerUrl(url)) {
-      bad.push(`NATS_URL: ${JSON.stringify(hideSecret(url))} is no server URL; write nats://host:port (or tls, ws, wss)`);
+      bad.push(
+        `NATS_URL: ${JSON.stringify(hideSecret(url))} is no server URL; write nats://host:port (or tls, ws, wss)`,
+      );
     }
   }
   return urls;
@@ -115,14 +132,17 @@ function readInteger(
   }
   const number = Number(value);
   if (!/^[0-9]{1,9}$/.test(value) || number < range.min || number > range.max) {
-    bad.push(`${variable}: ${JSON.stringify(value)} must be a whole number from ${range.min} to ${range.max}`);
+    bad.push(
+      `${variable}: ${JSON.stringify(value)} must be a whole number from ${range.min} to ${range.max}`,
+    );
   }
   return number;
 }
 
 function readLevel(value: string, bad: string[]): LogLevel {
-  if (!logLevels.includes(value)) {
+  const level = logLevels.find((known) => known === value);
+  if (level === undefined) {
     bad.push(`LOG_LEVEL: ${JSON.stringify(value)} must be one of ${logLevels.join(", ")}`);
   }
-  return value as LogLevel;
+  return level ?? "info";
 }

@@ -49,7 +49,10 @@ export class Connection {
     }
     const timeout = new AbortController();
     // A pending flush is neither resolved nor rejected when the client closes: it needs the time limit.
-    const flushed = this.nats.flush().then(() => true, () => false);
+    const flushed = this.nats.flush().then(
+      () => true,
+      () => false,
+    );
     const result = await Promise.race([flushed, delay(timeoutMs, timeout.signal).then(() => false)]);
     timeout.abort();
     return result;

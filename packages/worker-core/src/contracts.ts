@@ -41,7 +41,11 @@ export class Contracts {
   async #load(name: string): Promise<{ revision: number; verdict: Verdict } | undefined> {
     const entry = await this.#kv.get(buckets.contracts, name);
     const known = this.#loaded.get(name);
-    if (entry.kind !== "value" || known?.revision === entry.revision || this.#badRevisions.get(name) === entry.revision) {
+    if (
+      entry.kind !== "value" ||
+      known?.revision === entry.revision ||
+      this.#badRevisions.get(name) === entry.revision
+    ) {
       return known;
     }
     try {
@@ -52,7 +56,10 @@ export class Contracts {
     } catch (cause) {
       this.#badRevisions.set(name, entry.revision);
       const error = cause instanceof MusterError ? cause.message : String(cause);
-      this.#log.error({ code: "bad_contract", contract: name, revision: entry.revision, error }, "contract cannot be used");
+      this.#log.error(
+        { code: "bad_contract", contract: name, revision: entry.revision, error },
+        "contract cannot be used",
+      );
       return known;
     }
   }

@@ -30,7 +30,12 @@ export class DeadLetters {
   }
 
   /** All headers of the dead letter; the ledger row keeps them, so that another member can publish it. */
-  headers(message: Message, failure: Failure, contract: string, record: AttemptsRecord | undefined): Record<string, string> {
+  headers(
+    message: Message,
+    failure: Failure,
+    contract: string,
+    record: AttemptsRecord | undefined,
+  ): Record<string, string> {
     const { stream, group, workerId, version } = this.#config;
     const at = isoTime();
     const facts = {

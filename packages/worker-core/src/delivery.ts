@@ -90,7 +90,10 @@ export class Deliveries {
   /** Gives back what was not started and resolves when nothing runs any more. */
   async drain(): Promise<void> {
     this.#isDraining = true;
-    for (const held of [...this.#waiting.splice(0), ...this.#suspects.splice(0).map((ready) => ready.delivery.held)]) {
+    for (const held of [
+      ...this.#waiting.splice(0),
+      ...this.#suspects.splice(0).map((ready) => ready.delivery.held),
+    ]) {
       this.#giveBack(held);
     }
     if (this.#running.size > 0) {
@@ -100,21 +103,27 @@ export class Deliveries {
 
   #start(held: Held, run: () => Promise<End>): void {
     this.#running.set(held, Date.now());
-    void run()
-      .catch((error: unknown) => this.#broken(held, error))
-      .then((end) => {
-        if (end !== "parked") {
-          this.#parts.hold.release(held);
-        }
-        this.#running.delete(held);
-        this.pump();
-        this.#parts.onFree();
-        if (this.#running.size === 0) {
-          for (const resolve of this.#idle.splice(0)) {
-            resolve();
-          }
-        }
-      });
+    void this.#supervise(held, run);
+  }
+
+  async #supervise(held: Held, run: () => Promise<End>): Promise<void> {
+    let end: End = undefined;
+    try {
+      end = await run();
+    } catch (error) {
+      this.#broken(held, error);
+    }
+    if (end !== "parked") {
+      this.#parts.hold.release(held);
+    }
+    this.#running.delete(held);
+    this.pump();
+    this.#parts.onFree();
+    if (this.#running.size === 0) {
+      for (const resolve of this.#idle.splice(0)) {
+        resolve();
+      }
+    }
   }
 
   async #run(held: Held): Promise<End> {
@@ -125,7 +134,14 @@ export class Deliveries {
     const { message } = held;
     const contract = message.headers["Muster-Contract"] || (this.#parts.spec().contracts[0] ?? "");
     const lookUp = await ledger.lookUp(message);
-    const delivery: Delivery = { held, lookUp, attempts: undefined, contract, attempt: 1, startedAt: Date.now() };
+    const delivery: Delivery = {
+      held,
+      lookUp,
+      attempts: undefined,
+      contract,
+      attempt: 1,
+      startedAt: Date.now(),
+    };
     if (lookUp.decision !== "run") {
       return settlement.decided(delivery);
     }
@@ -179,19 +195,30 @@ export class Deliveries {
     if (!spec().contracts.includes(contract)) {
       delivery.attempts ??= await attempts.get(held.message);
       const error = `unknown contract ${contract}`;
-      await settlement.dead(delivery, { reason: "unknown_contract", errorClass: "UnknownContract", error }, delivery.attempts.record);
+      await settlement.dead(
+        delivery,
+        { reason: "unknown_contract", errorClass: "UnknownContract", error },
+        delivery.attempts.record,
+      );
       return { ok: false };
     }
     const judge = await contracts.verdict(contract);
     if (judge === undefined) {
       hold.nak(held, notCountedDelayMs);
-      this.#parts.log.error({ seq: held.message.sequence, code: "no_contract", contract, delay_ms: notCountedDelayMs }, "contract missing");
+      this.#parts.log.error(
+        { seq: held.message.sequence, code: "no_contract", contract, delay_ms: notCountedDelayMs },
+        "contract missing",
+      );
       return { ok: false };
     }
     const verdict = judge(held.message.body);
     if (!verdict.ok) {
       delivery.attempts ??= await attempts.get(held.message);
-      await settlement.dead(delivery, { reason: "invalid", errorClass: "InvalidMessage", error: verdict.error }, delivery.attempts.record);
+      await settlement.dead(
+        delivery,
+        { reason: "invalid", errorClass: "InvalidMessage", error: verdict.error },
+        delivery.attempts.record,
+      );
       return { ok: false };
     }
     return { ok: true, value: verdict.value };
@@ -205,7 +232,11 @@ export class Deliveries {
       return false;
     }
     const known = (delivery.attempts ??= await attempts.get(held.message));
-    const noted = await attempts.put(held.message, known, attempts.withStart(held.message, known.record, Date.now()));
+    const noted = await attempts.put(
+      held.message,
+      known,
+      attempts.withStart(held.message, known.record, Date.now()),
+    );
     if (noted === undefined) {
       // Somebody else has noted a start since: the next delivery looks at the record again.
       hold.nak(held, notCountedDelayMs);
@@ -230,7 +261,10 @@ export class Deliveries {
       return settlement.threw(delivery, end.thrown);
     }
     try {
-      await settlement.retry(delivery, { errorClass: "DeadlineExceeded", error: `handler exceeded ${end.timeoutMs} ms` });
+      await settlement.retry(delivery, {
+        errorClass: "DeadlineExceeded",
+        error: `handler exceeded ${end.timeoutMs} ms`,
+      });
     } catch (error) {
       this.#broken(delivery.held, error);
     }
@@ -262,12 +296,19 @@ export class Deliveries {
     const { hold, stats, log } = this.#parts;
     hold.nak(held, notCountedDelayMs);
     stats.count("retry");
-    const fields = { seq: held.message.sequence, event_id: held.message.eventId, delay_ms: notCountedDelayMs };
+    const fields = {
+      seq: held.message.sequence,
+      event_id: held.message.eventId,
+      delay_ms: notCountedDelayMs,
+    };
     if (error instanceof MusterError && error.code === "unreachable") {
       log.debug({ ...fields, code: error.code, error: error.message }, "settled");
       this.#parts.onUnreachable(error);
     } else {
-      log.error({ ...fields, code: "internal", error: error instanceof Error ? error.stack : String(error) }, "delivery failed");
+      log.error(
+        { ...fields, code: "internal", error: error instanceof Error ? error.stack : String(error) },
+        "delivery failed",
+      );
     }
   }
 }

@@ -34,7 +34,10 @@ export function describeError(thrown: unknown): { errorClass: string; error: str
   if (thrown instanceof Error) {
     return { errorClass: thrown.name || "Error", error: thrown.message };
   }
-  return { errorClass: "Error", error: typeof thrown === "string" ? thrown : "handler threw no error object" };
+  return {
+    errorClass: "Error",
+    error: typeof thrown === "string" ? thrown : "handler threw no error object",
+  };
 }
 
 function isDelay(ms: number | undefined): ms is number {

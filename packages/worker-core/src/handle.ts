@@ -40,7 +40,10 @@ export class Handlers {
   readonly #parts: { nats: NatsConnection; log: Logger; stats: Stats; timeoutMs: () => number };
   readonly #running = new Set<AbortController>();
 
-  constructor(handler: Handler<never>, parts: { nats: NatsConnection; log: Logger; stats: Stats; timeoutMs: () => number }) {
+  constructor(
+    handler: Handler<never>,
+    parts: { nats: NatsConnection; log: Logger; stats: Stats; timeoutMs: () => number },
+  ) {
     this.#handler = handler;
     this.#parts = parts;
   }
@@ -83,6 +86,7 @@ export class Handlers {
       nats,
     };
     try {
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the JSON Schema has judged the value
       return { type: "returned", value: await this.#handler(value as never, context) };
     } catch (thrown) {
       return { type: "threw", thrown };
@@ -90,16 +94,18 @@ export class Handlers {
   }
 }
 
-function withDeadline(late: Promise<LateEnd>, timeoutMs: number, controller: AbortController): Promise<HandleEnd> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => {
-      // Decided before the abort: a handler that ends because of it has still missed its deadline.
-      resolve({ type: "deadline", timeoutMs });
-      controller.abort(new DOMException(`handler exceeded ${timeoutMs} ms`, "TimeoutError"));
-    }, timeoutMs);
-    void late.then((end) => {
-      clearTimeout(timer);
-      resolve(end);
-    });
-  });
+async function withDeadline(
+  late: Promise<LateEnd>,
+  timeoutMs: number,
+  controller: AbortController,
+): Promise<HandleEnd> {
+  const deadline = Promise.withResolvers<HandleEnd>();
+  const timer = setTimeout(() => {
+    // Decided before the abort: a handler that ends because of it has still missed its deadline.
+    deadline.resolve({ type: "deadline", timeoutMs });
+    controller.abort(new DOMException(`handler exceeded ${timeoutMs} ms`, "TimeoutError"));
+  }, timeoutMs);
+  const end = await Promise.race([deadline.promise, late]);
+  clearTimeout(timer);
+  return end;
 }

@@ -153,10 +153,13 @@ export class Hold {
   }
 
   #scheduleExtension(): void {
-    this.#extendTimer = setTimeout(() => {
-      void this.#extend();
-      this.#scheduleExtension();
-    }, Math.max(10, this.#ackWaitMs() / 3));
+    this.#extendTimer = setTimeout(
+      () => {
+        void this.#extend();
+        this.#scheduleExtension();
+      },
+      Math.max(10, this.#ackWaitMs() / 3),
+    );
   }
 
   #sendLateAcks(): void {

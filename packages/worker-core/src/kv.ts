@@ -25,7 +25,10 @@ export class Kv {
 
   /** Throws `unreachable`. */
   async get(bucket: string, key: string): Promise<KvEntry> {
-    const msg = await this.#wire.request(`${this.#apiPrefix}.DIRECT.GET.KV_${bucket}.$KV.${bucket}.${key}`, "");
+    const msg = await this.#wire.request(
+      `${this.#apiPrefix}.DIRECT.GET.KV_${bucket}.$KV.${bucket}.${key}`,
+      "",
+    );
     const { code, values } = readHeaders(msg);
     if (code === 404) {
       return { kind: "absent", revision: 0 };

@@ -1,5 +1,15 @@
 import type { DeadLetterReason, RowDecision } from "@muster/contracts";
-import { buckets, deadRow, decideRow, doneRow, joinRow, ledgerKey, LedgerRow, MusterError, rowKnows } from "@muster/contracts";
+import {
+  buckets,
+  deadRow,
+  decideRow,
+  doneRow,
+  joinRow,
+  ledgerKey,
+  LedgerRow,
+  MusterError,
+  rowKnows,
+} from "@muster/contracts";
 import { isoTime } from "./clock.ts";
 import type { WorkerConfig } from "./config.ts";
 import type { Kv } from "./kv.ts";
@@ -40,7 +50,10 @@ export class Ledger {
   async lookUpAgain(message: Message, after: LookUp): Promise<LookUp> {
     const found = await this.lookUp(message);
     if (found.revision <= after.revision) {
-      throw new MusterError("unreachable", `ledger row of ${message.eventId}: the answer is older than the write that failed`);
+      throw new MusterError(
+        "unreachable",
+        `ledger row of ${message.eventId}: the answer is older than the write that failed`,
+      );
     }
     return found;
   }
@@ -50,8 +63,15 @@ export class Ledger {
     const { workerId: member } = this.#config;
     const facts = { ...identity(message), member, language: "ts" as const, at: isoTime() };
     const row =
-      content.status === "done" ? doneRow(facts, content.result, lookUp.row) : deadRow(facts, { reason: content.reason, headers: content.headers }, lookUp.row);
-    const put = await this.#kv.put(buckets.ledger, this.#key(message.eventId), JSON.stringify(row), lookUp.revision);
+      content.status === "done"
+        ? doneRow(facts, content.result, lookUp.row)
+        : deadRow(facts, { reason: content.reason, headers: content.headers }, lookUp.row);
+    const put = await this.#kv.put(
+      buckets.ledger,
+      this.#key(message.eventId),
+      JSON.stringify(row),
+      lookUp.revision,
+    );
     return put.ok;
   }
 

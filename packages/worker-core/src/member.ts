@@ -79,13 +79,16 @@ export class Membership {
     }
   }
 
-  async #watch(record: () => MemberRecord, signal: AbortSignal): Promise<"claimed" | "taken" | "unreachable"> {
+  async #watch(
+    record: () => MemberRecord,
+    signal: AbortSignal,
+  ): Promise<"claimed" | "taken" | "unreachable"> {
     const { key } = this.#entry();
     const first = await this.#kv.get(buckets.members, key);
     const isForeign = first.kind === "value" && instanceOf(first.value) !== this.instance;
-    const until = performance.now() + 2 * this.#config.heartbeatMs;
+    const until = performance.now() + (isForeign ? 2 * this.#config.heartbeatMs : 0);
     let revision = first.revision;
-    while (isForeign && performance.now() < until && !signal.aborted) {
+    while (performance.now() < until && !signal.aborted) {
       await delay(this.#config.heartbeatMs / 4, signal);
       const entry = await this.#kv.get(buckets.members, key);
       if (entry.kind === "value" && entry.revision !== revision) {
@@ -105,7 +108,10 @@ export class Membership {
 
   #entry(record?: () => MemberRecord): { key: string; value: string } {
     const { stream, group, workerId } = this.#config;
-    return { key: memberKey(stream, group, workerId), value: record === undefined ? "" : JSON.stringify(record()) };
+    return {
+      key: memberKey(stream, group, workerId),
+      value: record === undefined ? "" : JSON.stringify(record()),
+    };
   }
 }
 

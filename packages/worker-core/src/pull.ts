@@ -119,7 +119,11 @@ export class Pull {
       this.wake();
     }, voidAfterMs);
     this.#request = { reply, credits, timer };
-    this.#connection.nats.publish(subject, JSON.stringify({ batch: credits, expires: expiresMs * 1_000_000 }), { reply });
+    this.#connection.nats.publish(
+      subject,
+      JSON.stringify({ batch: credits, expires: expiresMs * 1_000_000 }),
+      { reply },
+    );
   }
 
   #smallSince: number | undefined;

@@ -59,10 +59,19 @@ export class Settlement {
   async returned(delivery: Delivery, value: unknown): Promise<void> {
     const result = encodeResult(value);
     if (!result.ok) {
-      return this.#failedForGood(delivery, { reason: "permanent", errorClass: "InvalidResult", error: result.error });
+      return this.#failedForGood(delivery, {
+        reason: "permanent",
+        errorClass: "InvalidResult",
+        error: result.error,
+      });
     }
     for (let round = 1; round <= 2; round++) {
-      if (await this.#parts.ledger.write(delivery.held.message, delivery.lookUp, { status: "done", result: result.value })) {
+      if (
+        await this.#parts.ledger.write(delivery.held.message, delivery.lookUp, {
+          status: "done",
+          result: result.value,
+        })
+      ) {
         this.#step("row_done", delivery);
         this.#parts.hold.ack(delivery.held);
         this.#end(delivery, "done");
@@ -111,11 +120,18 @@ export class Settlement {
     if (thrown instanceof PermanentError) {
       return this.#failedForGood(delivery, { reason: "permanent", errorClass, error });
     }
-    return this.retry(delivery, { errorClass, error, delayMs: thrown instanceof RetryableError ? thrown.delayMs : undefined });
+    return this.retry(delivery, {
+      errorClass,
+      error,
+      delayMs: thrown instanceof RetryableError ? thrown.delayMs : undefined,
+    });
   }
 
   /** An attempt failed that may be made again. */
-  async retry(delivery: Delivery, cause: { errorClass: string; error: string; delayMs?: number | undefined }): Promise<void> {
+  async retry(
+    delivery: Delivery,
+    cause: { errorClass: string; error: string; delayMs?: number | undefined },
+  ): Promise<void> {
     const { attempts, hold, spec } = this.#parts;
     const { message } = delivery.held;
     const { errorClass, error } = cause;
@@ -131,7 +147,11 @@ export class Settlement {
         return this.#failedForGood(delivery, { reason: "exhausted", errorClass, error });
       }
       const delayMs = Math.round(cause.delayMs ?? backoffDelayMs(retrySpec, counted, this.#parts.random()));
-      const written = await attempts.put(message, known, attempts.withFailure(message, known.record, { ...failed, delayMs }));
+      const written = await attempts.put(
+        message,
+        known,
+        attempts.withFailure(message, known.record, { ...failed, delayMs }),
+      );
       if (written !== undefined) {
         delivery.attempts = written;
         this.#step("attempt_recorded", delivery);
@@ -177,7 +197,12 @@ export class Settlement {
         this.#end(delivery, "repeat");
         return attempts.delete(message, delivery.attempts);
       case "finish":
-        return this.#bury(delivery, row?.reason ?? "permanent", row?.headers ?? {}, "finished for another member");
+        return this.#bury(
+          delivery,
+          row?.reason ?? "permanent",
+          row?.headers ?? {},
+          "finished for another member",
+        );
       case "stale":
         hold.term(delivery.held, "stale");
         return this.#end(delivery, "stale");
@@ -195,7 +220,11 @@ export class Settlement {
     const { message } = delivery.held;
     const known = (delivery.attempts ??= await attempts.get(message));
     const { errorClass, error } = failure;
-    const record = attempts.withFailure(message, known.record, { startedAt: delivery.startedAt, errorClass, error });
+    const record = attempts.withFailure(message, known.record, {
+      startedAt: delivery.startedAt,
+      errorClass,
+      error,
+    });
     return this.dead(delivery, failure, record);
   }
 
@@ -220,7 +249,12 @@ export class Settlement {
   }
 
   /** Publishes the dead letter, then ends the message. */
-  async #bury(delivery: Delivery, reason: DeadLetterReason, headers: Record<string, string>, error: string): Promise<void> {
+  async #bury(
+    delivery: Delivery,
+    reason: DeadLetterReason,
+    headers: Record<string, string>,
+    error: string,
+  ): Promise<void> {
     const { message } = delivery.held;
     await this.#parts.deadLetters.publish(reason, headers, message.body);
     this.#step("dead_lettered", delivery);
@@ -239,7 +273,11 @@ export class Settlement {
     return true;
   }
 
-  #end(delivery: Delivery, outcome: Parameters<Stats["count"]>[0] | "lost", fields: Record<string, unknown> = {}): void {
+  #end(
+    delivery: Delivery,
+    outcome: Parameters<Stats["count"]>[0] | "lost",
+    fields: Record<string, unknown> = {},
+  ): void {
     if (outcome !== "lost") {
       this.#parts.stats.count(outcome);
     }
@@ -249,7 +287,14 @@ export class Settlement {
     const { message } = delivery.held;
     const level = outcome === "dead" ? "warn" : "debug";
     this.#parts.log[level](
-      { seq: message.sequence, event_id: message.eventId, delivery: message.delivered, attempt: delivery.attempt, outcome, ...fields },
+      {
+        seq: message.sequence,
+        event_id: message.eventId,
+        delivery: message.delivered,
+        attempt: delivery.attempt,
+        outcome,
+        ...fields,
+      },
       outcome === "dead" ? "dead letter" : "settled",
     );
   }
@@ -260,5 +305,8 @@ export class Settlement {
 }
 
 function changing(delivery: Delivery): MusterError {
-  return new MusterError("unreachable", `event ${delivery.held.message.eventId}: its row or record keeps changing`);
+  return new MusterError(
+    "unreachable",
+    `event ${delivery.held.message.eventId}: its row or record keeps changing`,
+  );
 }

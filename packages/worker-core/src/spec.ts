@@ -64,7 +64,10 @@ export class SpecPoll {
       entry = await this.#kv.get(buckets.groups, groupKey(stream, group));
     } catch (error) {
       if (this.#spec === undefined) {
-        this.#sayMissing({ code: "unreachable", error: error instanceof Error ? error.message : String(error) });
+        this.#sayMissing({
+          code: "unreachable",
+          error: error instanceof Error ? error.message : String(error),
+        });
       }
       return;
     }
@@ -120,7 +123,10 @@ export class SpecPoll {
   }
 }
 
-function readSpec(value: Uint8Array, config: WorkerConfig): { ok: true; spec: GroupSpec } | { ok: false; error: string } {
+function readSpec(
+  value: Uint8Array,
+  config: WorkerConfig,
+): { ok: true; spec: GroupSpec } | { ok: false; error: string } {
   let json: unknown;
   try {
     json = JSON.parse(decoder.decode(value));

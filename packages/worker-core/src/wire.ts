@@ -1,6 +1,7 @@
 import { createInbox, headers as newHeaders } from "@nats-io/transport-node";
 import type { Msg, MsgHdrs, Subscription } from "@nats-io/transport-node";
 import { MusterError } from "@muster/contracts";
+import { z } from "zod";
 import type { Connection } from "./connection.ts";
 
 /** Headers of a message: the status line's code and text, and of each name the last value. */
@@ -57,7 +58,10 @@ export class Wire {
     const { promise, resolve, reject } = Promise.withResolvers<Msg>();
     const fail = (why: string, cause?: unknown) =>
       reject(new MusterError("unreachable", `request to ${subject}: ${why}`, { cause }));
-    const timer = setTimeout(() => fail(`no answer in ${this.#timeoutMs} ms`), Math.max(1, until - performance.now()));
+    const timer = setTimeout(
+      () => fail(`no answer in ${this.#timeoutMs} ms`),
+      Math.max(1, until - performance.now()),
+    );
     this.#waiting.set(reply, { resolve, fail });
     try {
       const options = headers === undefined ? { reply } : { reply, headers: toMsgHdrs(headers) };
@@ -110,16 +114,22 @@ export type PubAck =
   | { ok: true; sequence: number; duplicate: boolean }
   | { ok: false; errorCode: number; error: string };
 
+const PubAckAnswer = z.looseObject({
+  seq: z.int().optional(),
+  duplicate: z.boolean().default(false),
+  error: z.looseObject({ err_code: z.int().default(0), description: z.string().default("") }).optional(),
+});
+
 /** Reads the answer of a stream; throws `unreachable` when it is none. */
 export function readPubAck(msg: Msg): PubAck {
-  const answer = readJson(msg) as { seq?: unknown; duplicate?: unknown; error?: { err_code?: unknown; description?: unknown } };
-  if (answer.error !== undefined) {
-    return { ok: false, errorCode: Number(answer.error.err_code ?? 0), error: String(answer.error.description ?? "") };
+  const answer = PubAckAnswer.safeParse(readJson(msg));
+  if (answer.data?.error !== undefined) {
+    return { ok: false, errorCode: answer.data.error.err_code, error: answer.data.error.description };
   }
-  if (typeof answer.seq !== "number") {
+  if (answer.data?.seq === undefined) {
     throw new MusterError("unreachable", "the answer to a publish is no PubAck");
   }
-  return { ok: true, sequence: answer.seq, duplicate: answer.duplicate === true };
+  return { ok: true, sequence: answer.data.seq, duplicate: answer.data.duplicate };
 }
 
 /**
@@ -128,15 +138,16 @@ export function readPubAck(msg: Msg): PubAck {
  */
 export function readHeaders(msg: Msg): WireHeaders {
   // The client's messages have size(), its type does not say so. Headers lie right before the body.
-  const sized = msg as Msg & { size(): number };
-  const size = sized.size() - encoder.encode(msg.subject).length - encoder.encode(msg.reply ?? "").length - msg.data.length;
+  const total = "size" in msg && typeof msg.size === "function" ? Number(msg.size()) : 0;
+  const size =
+    total - encoder.encode(msg.subject).length - encoder.encode(msg.reply ?? "").length - msg.data.length;
   if (size <= 0) {
     return none;
   }
   const bytes = new Uint8Array(msg.data.buffer, msg.data.byteOffset - size, size);
   const [first = "", ...lines] = decoder.decode(bytes).split("\r\n");
   const status = /^NATS\/1\.0\s+([0-9]{3})\s*(.*)$/.exec(first);
-  const values: Record<string, string> = Object.create(null) as Record<string, string>;
+  const values: Record<string, string> = Object.create(null);
   for (const line of lines) {
     const colon = line.indexOf(":");
     if (colon > 0) {
@@ -146,16 +157,12 @@ export function readHeaders(msg: Msg): WireHeaders {
   return { code: Number(status?.[1] ?? 0), description: (status?.[2] ?? "").trim(), values };
 }
 
-function readJson(msg: Msg): Record<string, unknown> {
+function readJson(msg: Msg): unknown {
   try {
-    const value: unknown = JSON.parse(decoder.decode(msg.data));
-    if (typeof value === "object" && value !== null) {
-      return value as Record<string, unknown>;
-    }
+    return JSON.parse(decoder.decode(msg.data));
   } catch {
-    // Falls through: what is not JSON is no answer.
+    return undefined;
   }
-  throw new MusterError("unreachable", "the answer to a publish is not JSON");
 }
 
 function toMsgHdrs(values: Record<string, string>): MsgHdrs {

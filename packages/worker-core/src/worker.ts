@@ -133,7 +133,10 @@ export class Worker<T extends ZodType = ZodType> {
     const signal = this.#stopStart.signal;
     let connection: Connection;
     try {
-      connection = await openConnection({ servers: natsUrls, name: `${stream}.${group}.${workerId}`, signal }, this.#log);
+      connection = await openConnection(
+        { servers: natsUrls, name: `${stream}.${group}.${workerId}`, signal },
+        this.#log,
+      );
     } catch (error) {
       if (error instanceof MusterError && error.code === "stopped") {
         return;
@@ -238,7 +241,10 @@ export class Worker<T extends ZodType = ZodType> {
         return;
       }
       // Side by side: a spec that does not answer must not let the heartbeat expire.
-      const [claim] = await Promise.all([parts.membership.beat(() => this.#record(), signal), this.#poll(parts)]);
+      const [claim] = await Promise.all([
+        parts.membership.beat(() => this.#record(), signal),
+        this.#poll(parts),
+      ]);
       if (!signal.aborted && claim === "taken") {
         this.#taken();
         return;
@@ -252,7 +258,10 @@ export class Worker<T extends ZodType = ZodType> {
     if (spec.last !== undefined) {
       await contracts.refresh(spec.last.contracts);
       if (!isSupported(spec.last)) {
-        this.#log.error({ code: "unsupported_spec", delivery: spec.last.delivery.mode, ledger: spec.last.ledger }, "spec cannot be used");
+        this.#log.error(
+          { code: "unsupported_spec", delivery: spec.last.delivery.mode, ledger: spec.last.ledger },
+          "spec cannot be used",
+        );
       }
       // Concurrency or pause may have changed.
       deliveries.pump();
@@ -261,7 +270,10 @@ export class Worker<T extends ZodType = ZodType> {
   }
 
   #taken(): void {
-    this.#log.error({ code: "id_taken", error: "another process runs under this id; set WORKER_ID" }, "id taken");
+    this.#log.error(
+      { code: "id_taken", error: "another process runs under this id; set WORKER_ID" },
+      "id taken",
+    );
     this.#isTaken = true;
     void this.drain();
   }
@@ -358,7 +370,9 @@ export class Worker<T extends ZodType = ZodType> {
       ...(stats.lastError === undefined ? {} : { last_error: stats.lastError }),
       spec_revision: parts?.spec.revision ?? 0,
       contracts: parts?.contracts.names ?? [],
-      ...(oldest === undefined ? {} : { oldest: { sequence: oldest.sequence, since: isoTime(oldest.sinceMs) } }),
+      ...(oldest === undefined
+        ? {}
+        : { oldest: { sequence: oldest.sequence, since: isoTime(oldest.sinceMs) } }),
       restart_needed: parts?.spec.restartNeeded ?? [],
     };
   }

@@ -16,19 +16,41 @@ test("defaults are filled", () => {
 });
 
 test("all bad variables are named at once", () => {
-  const bad = { NATS_URL: "http://user:secret@x", MUSTER_STREAM: "core", MUSTER_GROUP: "a.b", WORKER_ID: "x y", MUSTER_HEARTBEAT_MS: "7", MUSTER_GRACE_MS: "-1", LOG_LEVEL: "loud" };
+  const bad = {
+    NATS_URL: "http://user:secret@x",
+    MUSTER_STREAM: "core",
+    MUSTER_GROUP: "a.b",
+    WORKER_ID: "x y",
+    MUSTER_HEARTBEAT_MS: "7",
+    MUSTER_GRACE_MS: "-1",
+    LOG_LEVEL: "loud",
+  };
   const lines = message(() => readConfig(bad)).split("\n");
   expect(lines.map((line) => line.split(":")[0])).toEqual([
-    "NATS_URL", "MUSTER_STREAM", "MUSTER_GROUP", "WORKER_ID", "MUSTER_HEARTBEAT_MS", "MUSTER_GRACE_MS", "LOG_LEVEL",
+    "NATS_URL",
+    "MUSTER_STREAM",
+    "MUSTER_GROUP",
+    "WORKER_ID",
+    "MUSTER_HEARTBEAT_MS",
+    "MUSTER_GRACE_MS",
+    "LOG_LEVEL",
   ]);
   expect(lines.join()).not.toContain("secret");
 });
 
 test("a process with a bad environment exits with 2 and says why", async () => {
   const { argv, env } = workerCommand("ts", { conformance: true });
-  await using worker = startProcess("ts", argv, { ...env, NATS_URL: "", MUSTER_STREAM: "S", MUSTER_GROUP: "" });
+  await using worker = startProcess("ts", argv, {
+    ...env,
+    NATS_URL: "",
+    MUSTER_STREAM: "S",
+    MUSTER_GROUP: "",
+  });
   expect(await worker.exited).toEqual({ code: 2, signal: null });
-  expect(worker.lines).toEqual([expect.stringMatching(/^NATS_URL: /), expect.stringMatching(/^MUSTER_GROUP: /)]);
+  expect(worker.lines).toEqual([
+    expect.stringMatching(/^NATS_URL: /),
+    expect.stringMatching(/^MUSTER_GROUP: /),
+  ]);
 });
 
 function message(run: () => unknown): string {

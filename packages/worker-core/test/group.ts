@@ -6,7 +6,17 @@ import type { JetStreamClient, JetStreamManager, StoredMsg } from "@nats-io/jets
 import { connect, headers } from "@nats-io/transport-node";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { AttemptsRecord, GroupSpecInput, LedgerRow } from "@muster/contracts";
-import { attemptsKey, buckets, dlqFilter, dlqStream, groupKey, GroupSpec, ledgerKey, MemberRecord, replayFilter } from "@muster/contracts";
+import {
+  attemptsKey,
+  buckets,
+  dlqFilter,
+  dlqStream,
+  groupKey,
+  GroupSpec,
+  ledgerKey,
+  MemberRecord,
+  replayFilter,
+} from "@muster/contracts";
 import type { NatsServer } from "@muster/testkit";
 import { waitFor } from "@muster/testkit";
 import { z } from "zod";
@@ -51,8 +61,16 @@ export class TestGroup implements AsyncDisposable {
     for (const bucket of Object.values(buckets)) {
       await kvm.create(bucket, bucket === buckets.members ? { ttl: 15_000, markerTTL: 15_000 } : {});
     }
-    await jsm.streams.add({ name: stream, subjects: [`${stream}.>`, `muster.replay.${stream}.>`], retention: "workqueue" });
-    await jsm.streams.add({ name: dlqStream(stream), subjects: [dlqFilter(stream)], duplicate_window: 3_600_000_000_000 });
+    await jsm.streams.add({
+      name: stream,
+      subjects: [`${stream}.>`, `muster.replay.${stream}.>`],
+      retention: "workqueue",
+    });
+    await jsm.streams.add({
+      name: dlqStream(stream),
+      subjects: [dlqFilter(stream)],
+      duplicate_window: 3_600_000_000_000,
+    });
     await jsm.consumers.add(stream, {
       durable_name: group,
       ack_policy: "explicit",
@@ -105,7 +123,10 @@ export class TestGroup implements AsyncDisposable {
   /** Starts a worker in this process; the handler obeys the message's directive unless another is given. */
   async worker(
     handler: Handler<Job> = conformanceHandler,
-    options: { config?: Partial<WorkerConfig>; onStep?: NonNullable<WorkerOptions<typeof Job>["onStep"]> } = {},
+    options: {
+      config?: Partial<WorkerConfig>;
+      onStep?: NonNullable<WorkerOptions<typeof Job>["onStep"]>;
+    } = {},
   ): Promise<Worker<typeof Job>> {
     const { onStep } = options;
     const worker = new Worker({
@@ -120,7 +141,14 @@ export class TestGroup implements AsyncDisposable {
   }
 
   /** Publishes a job and returns its event id. */
-  async publish(options: { directive?: string; eventId?: string; body?: string | Uint8Array; headers?: Record<string, string> } = {}): Promise<string> {
+  async publish(
+    options: {
+      directive?: string;
+      eventId?: string;
+      body?: string | Uint8Array;
+      headers?: Record<string, string>;
+    } = {},
+  ): Promise<string> {
     const eventId = options.eventId ?? randomUUID();
     const all = headers();
     all.set("Muster-Event-Id", eventId);
@@ -130,7 +158,9 @@ export class TestGroup implements AsyncDisposable {
     for (const [name, value] of Object.entries(options.headers ?? {})) {
       all.set(name, value);
     }
-    await this.js.publish(`${this.stream}.job`, options.body ?? JSON.stringify({ job: eventId }), { headers: all });
+    await this.js.publish(`${this.stream}.job`, options.body ?? JSON.stringify({ job: eventId }), {
+      headers: all,
+    });
     return eventId;
   }
 
@@ -141,7 +171,9 @@ export class TestGroup implements AsyncDisposable {
 
   /** The attempts record of a message, if there is one. */
   async attempts(sequence: number): Promise<AttemptsRecord | undefined> {
-    const entry = await (await this.bucket(buckets.attempts)).get(attemptsKey(this.stream, this.group, sequence));
+    const entry = await (await this.bucket(buckets.attempts)).get(
+      attemptsKey(this.stream, this.group, sequence),
+    );
     return entry === null || entry.operation !== "PUT" ? undefined : entry.json<AttemptsRecord>();
   }
 
@@ -166,7 +198,10 @@ export class TestGroup implements AsyncDisposable {
 
   /** Waits until the work queue has no message any more. */
   async empty(): Promise<void> {
-    await waitFor(`stream ${this.stream} to be empty`, async () => (await this.jsm.streams.info(this.stream)).state.messages === 0);
+    await waitFor(
+      `stream ${this.stream} to be empty`,
+      async () => (await this.jsm.streams.info(this.stream)).state.messages === 0,
+    );
   }
 
   async members(): Promise<MemberRecord[]> {

@@ -34,7 +34,9 @@ test("a handler past its deadline has failed, and its late result still settles 
   });
   const eventId = await group.publish();
   const record = await waitFor("the record", () => group.attempts(1));
-  expect(record.history).toMatchObject([{ outcome: "failed", error_class: "DeadlineExceeded", error: "handler exceeded 100 ms" }]);
+  expect(record.history).toMatchObject([
+    { outcome: "failed", error_class: "DeadlineExceeded", error: "handler exceeded 100 ms" },
+  ]);
   expect(wasAborted).toBe(true);
   expect(await group.row(eventId)).toBeUndefined();
   release.resolve();
@@ -43,7 +45,11 @@ test("a handler past its deadline has failed, and its late result still settles 
 });
 
 test("a handler past its deadline keeps its slot", async () => {
-  await using group = await TestGroup.create(server, { timeout_ms: 100, concurrency: 1, retry: { max_attempts: 1 } });
+  await using group = await TestGroup.create(server, {
+    timeout_ms: 100,
+    concurrency: 1,
+    retry: { max_attempts: 1 },
+  });
   const release = Promise.withResolvers<void>();
   let running = 0;
   let most = 0;
@@ -102,7 +108,10 @@ test("a message whose starts never reported back is dead as crash_loop", async (
   await group.worker();
   const row = await group.settled(eventId, "dead");
   expect(row.reason).toBe("crash_loop");
-  expect(row.headers).toMatchObject({ "Muster-Dlq-Error-Class": "NeverReported", "Muster-Dlq-Attempts": "2" });
+  expect(row.headers).toMatchObject({
+    "Muster-Dlq-Error-Class": "NeverReported",
+    "Muster-Dlq-Attempts": "2",
+  });
 });
 
 /** Pulls messages and gives them back at once, as a member would that was killed and replaced. */
@@ -117,9 +126,13 @@ async function handOutAndForget(group: TestGroup, count: number): Promise<void> 
       }
     },
   });
-  group.nats.publish(`$JS.API.CONSUMER.MSG.NEXT.${group.stream}.${group.group}`, JSON.stringify({ batch: count, expires: 3_000_000_000 }), {
-    reply: inbox,
-  });
+  group.nats.publish(
+    `$JS.API.CONSUMER.MSG.NEXT.${group.stream}.${group.group}`,
+    JSON.stringify({ batch: count, expires: 3_000_000_000 }),
+    {
+      reply: inbox,
+    },
+  );
   await waitFor("the messages to be handed out", () => seen >= count);
   sub.unsubscribe();
   await group.nats.flush();

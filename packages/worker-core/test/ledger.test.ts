@@ -36,7 +36,10 @@ function deadRow(group: TestGroup, eventId: string, change: Partial<LedgerRow>):
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 
 async function putRow(group: TestGroup, eventId: string, row: LedgerRow): Promise<void> {
-  await (await group.bucket(buckets.ledger)).put(ledgerKey(group.stream, group.group, eventId), JSON.stringify(row));
+  await (await group.bucket(buckets.ledger)).put(
+    ledgerKey(group.stream, group.group, eventId),
+    JSON.stringify(row),
+  );
 }
 
 test("a second copy of an event is not handled again and joins the row", async () => {
@@ -88,7 +91,9 @@ test("a dead row of this very message is finished: its dead letter is published,
   let starts = 0;
   await group.worker(() => (starts += 1));
   await group.empty();
-  expect((await group.deadLetters()).map((letter) => letter.header.get("Muster-Dlq-Id"))).toEqual(["dl.g.x.1"]);
+  expect((await group.deadLetters()).map((letter) => letter.header.get("Muster-Dlq-Id"))).toEqual([
+    "dl.g.x.1",
+  ]);
   expect(starts).toBe(0);
 });
 
@@ -103,7 +108,9 @@ test("an older copy of what has since died is stale with the same body, a confli
   await group.publish({ eventId: same });
   await group.publish({ eventId: other });
   await group.empty();
-  expect((await group.deadLetters()).map((letter) => letter.header.get("Muster-Dlq-Reason"))).toEqual(["conflict"]);
+  expect((await group.deadLetters()).map((letter) => letter.header.get("Muster-Dlq-Reason"))).toEqual([
+    "conflict",
+  ]);
   expect((await group.row(same))?.sequence).toBe(9);
   expect(starts).toBe(0);
 });
@@ -113,8 +120,13 @@ test("a ledger that cannot be written gives the message back and stops the pull 
   await group.jsm.streams.delete(`KV_${buckets.ledger}`);
   const worker = await group.worker();
   await group.publish();
-  await waitFor("the message to be delivered", async () => (await group.jsm.consumers.info(group.stream, "g")).delivered.consumer_seq > 0);
-  await waitFor("the member to be degraded", async () => (await group.members()).some((member) => member.degraded));
+  await waitFor(
+    "the message to be delivered",
+    async () => (await group.jsm.consumers.info(group.stream, "g")).delivered.consumer_seq > 0,
+  );
+  await waitFor("the member to be degraded", async () =>
+    (await group.members()).some((member) => member.degraded),
+  );
   expect((await group.jsm.streams.info(group.stream)).state.messages).toBe(1);
   await worker.drain();
 });
@@ -141,6 +153,10 @@ async function storeTimeOf(group: TestGroup): Promise<string> {
       },
     });
   });
-  group.nats.publish(`$JS.API.CONSUMER.MSG.NEXT.${group.stream}.${group.group}`, '{"batch":1,"expires":1000000000}', { reply: inbox });
+  group.nats.publish(
+    `$JS.API.CONSUMER.MSG.NEXT.${group.stream}.${group.group}`,
+    '{"batch":1,"expires":1000000000}',
+    { reply: inbox },
+  );
   return (await reply).split(".")[7] ?? "";
 }

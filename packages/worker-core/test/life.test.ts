@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import type { NatsServer } from "@muster/testkit";
-import { startNats, waitFor } from "@muster/testkit";
+import { startNats, startProcess, waitFor, workerCommand } from "@muster/testkit";
 import { memberSubject } from "@muster/contracts";
 import { delay } from "../src/clock.ts";
-import { Worker } from "../src/index.ts";
+import { RetryableError, Worker } from "../src/index.ts";
 import { Job, TestGroup } from "./group.ts";
 
 async function publishMany(group: TestGroup, count: number): Promise<string[]> {
@@ -52,7 +52,17 @@ test("a worker that was never started can be drained, twice", async () => {
   const worker = new Worker({
     contract: Job,
     handler: () => undefined,
-    config: { natsUrls: ["nats://127.0.0.1:1"], stream: "S", group: "g", workerId: "w", apiPrefix: "$JS.API", heartbeatMs: 250, graceMs: 100, logLevel: "error", version: "1" },
+    config: {
+      natsUrls: ["nats://127.0.0.1:1"],
+      stream: "S",
+      group: "g",
+      workerId: "w",
+      apiPrefix: "$JS.API",
+      heartbeatMs: 250,
+      graceMs: 100,
+      logLevel: "error",
+      version: "1",
+    },
   });
   await worker.drain();
   await worker[Symbol.asyncDispose]();
@@ -63,7 +73,17 @@ test("a drain ends the wait for a server that is not there", async () => {
   const worker = new Worker({
     contract: Job,
     handler: () => undefined,
-    config: { natsUrls: ["nats://127.0.0.1:1"], stream: "S", group: "g", workerId: "w", apiPrefix: "$JS.API", heartbeatMs: 250, graceMs: 100, logLevel: "error", version: "1" },
+    config: {
+      natsUrls: ["nats://127.0.0.1:1"],
+      stream: "S",
+      group: "g",
+      workerId: "w",
+      apiPrefix: "$JS.API",
+      heartbeatMs: 250,
+      graceMs: 100,
+      logLevel: "error",
+      version: "1",
+    },
   });
   const started = worker.start();
   await worker.drain();
@@ -96,6 +116,60 @@ test("goes on after the server was killed and restarted, and finishes what it ha
   for (const eventId of [...before, ...after]) {
     expect((await group.row(eventId))?.status).toBe("done");
   }
+});
+
+test("what failed in an outage longer than ack_wait is not answered after it", async () => {
+  await using server = await startNats();
+  await using group = await TestGroup.create(server, { ack_wait_ms: 300 });
+  const answers: string[] = [];
+  group.nats.subscribe("$JS.ACK.>", {
+    callback: (_error, msg) => void answers.push(`${msg.subject.split(".")[4]} ${msg.string()}`),
+  });
+  const started = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  await group.worker(async (_job, context) => {
+    if (context.attempt === 1 && answers.every((answer) => !answer.startsWith("2 "))) {
+      started.resolve();
+      await release.promise;
+      throw new RetryableError("while the server was down", { delayMs: 0 });
+    }
+  });
+  const eventId = await group.publish();
+  await started.promise;
+  await server.kill();
+  const downAt = performance.now();
+  await waitFor("the outage to outlast ack_wait", () => performance.now() - downAt > 400);
+  release.resolve();
+  await server.restart();
+  await group.settled(eventId);
+  await group.empty();
+  expect(answers.filter((answer) => /^1 (-NAK|[+]TERM)/.test(answer))).toEqual([]);
+});
+
+test("a process that was stopped for longer than ack_wait does not run what others have done", async () => {
+  await using server = await startNats();
+  await using group = await TestGroup.create(server, { ack_wait_ms: 400, concurrency: 1 });
+  const command = workerCommand("ts", { conformance: true });
+  await using stopped = startProcess("ts", command.argv, {
+    ...command.env,
+    NATS_URL: server.url,
+    MUSTER_STREAM: group.stream,
+    MUSTER_GROUP: group.group,
+    LOG_LEVEL: "debug",
+  });
+  await stopped.waitForLine(/"msg":"joined"/);
+  await group.settled(await group.publish());
+  stopped.kill("SIGSTOP");
+  const eventIds = [await group.publish(), await group.publish()];
+  await group.worker();
+  for (const eventId of eventIds) {
+    await group.settled(eventId);
+  }
+  await group.empty();
+  stopped.kill("SIGCONT");
+  await group.settled(await group.publish());
+  await stopped.waitForLine(/"msg":"lost"/);
+  expect(await group.deadLetters()).toEqual([]);
 });
 
 test("waits for a group that is not there, joins when it is, and stops when it goes", async () => {

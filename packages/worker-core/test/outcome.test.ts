@@ -1,3 +1,4 @@
+import { connect } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { NatsServer } from "@muster/testkit";
 import { startNats, waitFor } from "@muster/testkit";
@@ -16,7 +17,12 @@ test("a handler's result is in the ledger and the message is gone", async () => 
   await group.worker();
   const eventId = await group.publish();
   const row = await group.settled(eventId);
-  expect(row).toMatchObject({ event_id: eventId, sequence: 1, language: "ts", result: { event_id: eventId, subject: `${group.stream}.job` } });
+  expect(row).toMatchObject({
+    event_id: eventId,
+    sequence: 1,
+    language: "ts",
+    result: { event_id: eventId, subject: `${group.stream}.job` },
+  });
   await group.empty();
 });
 
@@ -36,7 +42,9 @@ test("a failed attempt is on record with its error while it backs off", async ()
   await group.publish({ directive: "retryable;text=not yet" });
   const record = await waitFor("the record", () => group.attempts(1));
   expect(record).toMatchObject({ attempts: 1, open: false, delivery: 1 });
-  expect(record.history).toMatchObject([{ attempt: 1, outcome: "failed", error: "not yet", error_class: "RetryableError", delay_ms: 60_000 }]);
+  expect(record.history).toMatchObject([
+    { attempt: 1, outcome: "failed", error: "not yet", error_class: "RetryableError", delay_ms: 60_000 },
+  ]);
   await worker.drain();
 });
 
@@ -122,7 +130,40 @@ test("a replay shows the original subject and settles over the dead row", async 
   await group.settled(eventId, "dead");
   const replay = headers();
   replay.set("Muster-Event-Id", eventId);
-  await group.js.publish(`muster.replay.${group.stream}.g.${group.stream}.job`, JSON.stringify({ job: eventId }), { headers: replay });
+  await group.js.publish(
+    `muster.replay.${group.stream}.g.${group.stream}.job`,
+    JSON.stringify({ job: eventId }),
+    { headers: replay },
+  );
   const row = await group.settled(eventId);
   expect(row).toMatchObject({ sequence: 2, sequences: [1], result: { subject: `${group.stream}.job` } });
 });
+
+test("headers that the client would refuse are read, and the last of two values wins", async () => {
+  await using group = await TestGroup.create(server);
+  let seen: Record<string, string> = {};
+  await group.worker((_job, context) => {
+    seen = { ...context.headers };
+  });
+  const block = "NATS/1.0\r\nMuster-Event-Id: first\r\nodd name: x\r\nMuster-Event-Id: second\r\n\r\n";
+  const body = '{"job":"raw"}';
+  await publishRaw(
+    server.port,
+    `HPUB ${group.stream}.job ${block.length} ${block.length + body.length}\r\n${block}${body}\r\n`,
+  );
+  await group.settled("second");
+  expect(seen["odd name"]).toBe("x");
+});
+
+/** Speaks to the server by hand: no client publishes such headers. */
+async function publishRaw(port: number, command: string): Promise<void> {
+  const socket = connect(port, "127.0.0.1");
+  socket.write(`CONNECT {"headers":true,"verbose":false}\r\n${command}PING\r\n`);
+  let answer = "";
+  for await (const chunk of socket) {
+    answer += String(chunk);
+    if (answer.includes("PONG")) {
+      break;
+    }
+  }
+}

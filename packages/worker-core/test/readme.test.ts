@@ -13,14 +13,23 @@ test("the README's handler runs as it stands there", async () => {
     await using server = await startNats();
     await using group = await TestGroup.create(server, { contracts: ["order.v1"] });
     const { contractSchemas } = await import("@muster/contracts");
-    await (await group.bucket("MUSTER_CONTRACTS")).put("order.v1", JSON.stringify(contractSchemas["order.v1"]));
+    await (await group.bucket("MUSTER_CONTRACTS")).put(
+      "order.v1",
+      JSON.stringify(contractSchemas["order.v1"]),
+    );
     await using worker = startProcess("readme", [process.execPath, file.pathname], {
       NATS_URL: server.url,
       MUSTER_STREAM: group.stream,
       MUSTER_GROUP: group.group,
     });
     await worker.waitForLine(/"msg":"joined"/);
-    const order = { id: "7", customer: "ada", amount: 12.5, status: "pending", created_at: "2026-01-01T00:00:00Z" };
+    const order = {
+      id: "7",
+      customer: "ada",
+      amount: 12.5,
+      status: "pending",
+      created_at: "2026-01-01T00:00:00Z",
+    };
     const done = await group.publish({ body: JSON.stringify(order) });
     const dead = await group.publish({ body: JSON.stringify({ ...order, amount: -1 }) });
     expect((await group.settled(done)).result).toEqual({ order_id: "7", total: 12.5 });

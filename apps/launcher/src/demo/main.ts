@@ -115,3 +115,6 @@ async function kept(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await promise;
   if (!(signal.reason instanceof Stopped)) throw signal.reason;
 }
+
+// Run by itself it takes what is set up; through ./muster the set-up comes first.
+if (import.meta.main) process.exitCode = await demo(process.argv.slice(2));

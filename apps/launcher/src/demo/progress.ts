@@ -52,7 +52,8 @@ export class Progress {
     if (!this.#out.isTTY) {
       if (now - this.#lastLineAt < LINE_EVERY_MS) return;
       this.#lastLineAt = now;
-      this.#out.write(`${seconds}  ${figures(snapshot)} | ${snapshot.members.map(memberText).join(", ")}\n`);
+      const members = snapshot.members.map(memberText).join(", ") || "no members yet";
+      this.#out.write(`${seconds}  ${figures(snapshot)} | ${members}\n`);
       return;
     }
     const width = this.#out.columns ?? 80;

@@ -59,20 +59,15 @@ export function outcomeText({ account, replayed, killed, seconds }: Outcome): st
   return [table(rows), ...bad, verdict].join("\n");
 }
 
-/** Rows in columns; all but the first are set to the right. */
+/** Rows in columns, numbers set to the right. */
 export function table(rows: readonly (readonly string[])[]): string {
-  const width = (column: number): number => Math.max(...rows.map((row) => row[column]?.length ?? 0));
-  const widths = Array.from({ length: Math.max(...rows.map((row) => row.length)) }, (_, column) =>
-    width(column),
+  const columns = Math.max(...rows.map((row) => row.length));
+  const widths = Array.from({ length: columns }, (_, i) =>
+    Math.max(...rows.map((row) => row[i]?.length ?? 0)),
   );
-  return rows
-    .map((row) =>
-      row
-        .map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
-        .join("  "),
-    )
-    .map((line) => line.trimEnd())
-    .join("\n");
+  const align = (cell: string, i: number): string =>
+    /^[0-9.]+( %)?$/.test(cell) ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0);
+  return rows.map((row) => row.map(align).join("  ").trimEnd()).join("\n");
 }
 
 function named(what: string, ids: readonly string[]): string[] {

@@ -44,7 +44,9 @@ async function obey(verb: string, values: Readonly<Record<string, string>>, cont
     case "snooze":
       throw new Snooze(delayMs ?? 0);
     case "hang":
-      await new Promise<void>((resolve) => context.signal.addEventListener("abort", () => resolve(), { once: true }));
+      await new Promise<void>((resolve) =>
+        context.signal.addEventListener("abort", () => resolve(), { once: true }),
+      );
       throw new Error(text);
     case "block":
       return delay(Number(values["ms"] ?? 0));

@@ -31,10 +31,24 @@ report([summarize("pull, ledger kv, no-op", ratios)], process.argv.includes("--j
 await nc.close();
 
 /** Loads a fresh stream and returns how many milliseconds `consume` takes to empty it. */
-async function time(stream: string, consume: (nc: NatsConnection, spec: GroupSpec) => Promise<void>): Promise<number> {
-  await manager.streams.add({ name: stream, subjects: [`${stream}.>`, `muster.replay.${stream}.>`], retention: RetentionPolicy.Workqueue });
+async function time(
+  stream: string,
+  consume: (nc: NatsConnection, spec: GroupSpec) => Promise<void>,
+): Promise<number> {
+  await manager.streams.add({
+    name: stream,
+    subjects: [`${stream}.>`, `muster.replay.${stream}.>`],
+    retention: RetentionPolicy.Workqueue,
+  });
   const subjects = [`${stream}.>`];
-  const spec = GroupSpec.parse({ v: 1, stream, group: "g", contracts: ["order.v1"], subjects, concurrency: 100 });
+  const spec = GroupSpec.parse({
+    v: 1,
+    stream,
+    group: "g",
+    contracts: ["order.v1"],
+    subjects,
+    concurrency: 100,
+  });
   await manager.consumers.add(stream, {
     durable_name: "g",
     ack_policy: AckPolicy.Explicit,
@@ -44,7 +58,13 @@ async function time(stream: string, consume: (nc: NatsConnection, spec: GroupSpe
   });
   await (await kvm.open(buckets.groups)).put(groupKey(stream, "g"), JSON.stringify(spec));
   const js = jetstream(nc);
-  const order = { id: "o", customer: "ada", amount: 10, status: "pending", created_at: "2026-01-01T00:00:00Z" };
+  const order = {
+    id: "o",
+    customer: "ada",
+    amount: 10,
+    status: "pending",
+    created_at: "2026-01-01T00:00:00Z",
+  };
   for (let n = 0; n < messages; n += 250) {
     const batch = Array.from({ length: 250 }, (_, index) => {
       const head = headers();
@@ -75,9 +95,24 @@ async function runRaw(client: NatsConnection, spec: GroupSpec): Promise<void> {
 
 async function runOurs(_: NatsConnection, spec: GroupSpec): Promise<void> {
   const id = `bench-${randomUUID().slice(0, 8)}`;
-  const env = { NATS_URL: server.url, MUSTER_STREAM: spec.stream, MUSTER_GROUP: spec.group, WORKER_ID: id, LOG_LEVEL: "error" };
+  const env = {
+    NATS_URL: server.url,
+    MUSTER_STREAM: spec.stream,
+    MUSTER_GROUP: spec.group,
+    WORKER_ID: id,
+    LOG_LEVEL: "error",
+  };
   const config = readConfig(env);
-  await using worker = new Worker({ contract: OrderV1, handler: async () => null, config, log: createLog(config) });
+  await using worker = new Worker({
+    contract: OrderV1,
+    handler: async () => null,
+    config,
+    log: createLog(config),
+  });
   await worker.start();
-  await waitFor("an empty stream", async () => (await manager.streams.info(spec.stream)).state.messages === 0, { timeoutMs: 120_000, everyMs: 5 });
+  await waitFor(
+    "an empty stream",
+    async () => (await manager.streams.info(spec.stream)).state.messages === 0,
+    { timeoutMs: 120_000, everyMs: 5 },
+  );
 }

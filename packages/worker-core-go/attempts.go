@@ -21,6 +21,8 @@ type attemptEntry struct {
 	ErrorClass string `json:"error_class,omitempty"`
 	Error      string `json:"error,omitempty"`
 	DelayMs    *int64 `json:"delay_ms,omitempty"`
+
+	extra extraFields
 }
 
 // attemptsRecord is the limit on attempts and the history of a message.
@@ -34,6 +36,33 @@ type attemptsRecord struct {
 	Delivery  uint64         `json:"delivery"`
 	Open      bool           `json:"open"`
 	History   []attemptEntry `json:"history"`
+
+	extra extraFields
+}
+
+type (
+	plainEntry  attemptEntry
+	plainRecord attemptsRecord
+)
+
+// UnmarshalJSON keeps the fields it does not know.
+func (e *attemptEntry) UnmarshalJSON(data []byte) (err error) {
+	e.extra, err = decodeWithExtra(data, (*plainEntry)(e))
+	return err
+}
+
+// MarshalJSON writes them again.
+func (e attemptEntry) MarshalJSON() ([]byte, error) { return encodeWithExtra(plainEntry(e), e.extra) }
+
+// UnmarshalJSON keeps the fields it does not know.
+func (r *attemptsRecord) UnmarshalJSON(data []byte) (err error) {
+	r.extra, err = decodeWithExtra(data, (*plainRecord)(r))
+	return err
+}
+
+// MarshalJSON writes them again.
+func (r attemptsRecord) MarshalJSON() ([]byte, error) {
+	return encodeWithExtra(plainRecord(r), r.extra)
 }
 
 // admission is what a delivery may do. A suspect may have killed its last process: it runs alone.
@@ -90,6 +119,7 @@ func (r attemptsRecord) fail(entry attemptEntry, delivered uint64) attemptsRecor
 		entry.Attempt = r.Attempts
 	}
 	entry.Outcome = entryFailed
+	entry.ErrorClass, entry.Error = headerText(entry.ErrorClass, maxText), headerText(entry.Error, maxText)
 	return r.settled(entry, delivered)
 }
 

@@ -31,6 +31,7 @@ func (r *records) get(ctx context.Context, m *message) (keptRecord, error) {
 		return keptRecord{}, unreachable(err, "the attempts record of %d cannot be read", m.ack.seq)
 	}
 	if record.StoreTime != m.ack.storeTime {
+		// Another message under the same sequence: the stream was made again.
 		record = nil
 	}
 	return keptRecord{record: record, revision: entry.revision, exists: true}, nil
@@ -56,3 +57,11 @@ func (r *records) delete(ctx context.Context, m *message, kept keptRecord) {
 }
 
 func (r *records) key(m *message) string { return AttemptsKey(r.stream, r.group, m.ack.seq) }
+
+// recordOf is the record to go on from: a new one where there is none of this message.
+func recordOf(m *message, known *attemptsRecord) attemptsRecord {
+	if known != nil && known.StoreTime == m.ack.storeTime {
+		return *known
+	}
+	return attemptsRecord{V: 1, Sequence: m.ack.seq, StoreTime: m.ack.storeTime, EventID: m.eventID, History: []attemptEntry{}}
+}

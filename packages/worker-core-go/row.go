@@ -30,7 +30,21 @@ type ledgerRow struct {
 	Member     string            `json:"member"`
 	Language   string            `json:"language"`
 	At         string            `json:"at"`
+
+	extra extraFields
 }
+
+// plainRow is a row without its methods.
+type plainRow ledgerRow
+
+// UnmarshalJSON keeps the fields it does not know.
+func (r *ledgerRow) UnmarshalJSON(data []byte) (err error) {
+	r.extra, err = decodeWithExtra(data, (*plainRow)(r))
+	return err
+}
+
+// MarshalJSON writes them again.
+func (r ledgerRow) MarshalJSON() ([]byte, error) { return encodeWithExtra(plainRow(r), r.extra) }
 
 // rowDecision is what the row of its event says of a message.
 type rowDecision string

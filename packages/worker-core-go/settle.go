@@ -27,13 +27,7 @@ type plan struct {
 }
 
 // record is the message's attempts record, an empty one where there is none.
-func (p *plan) record() attemptsRecord {
-	if p.kept.record != nil {
-		return *p.kept.record
-	}
-	m := p.message
-	return attemptsRecord{V: 1, Sequence: m.ack.seq, StoreTime: m.ack.storeTime, EventID: m.eventID, History: []attemptEntry{}}
-}
+func (p *plan) record() attemptsRecord { return recordOf(p.message, p.kept.record) }
 
 // failure is how an attempt failed.
 type failure struct {
@@ -193,8 +187,7 @@ func (s *settler) fail(ctx context.Context, p *plan, entry attemptEntry, f failu
 	if err := s.know(ctx, p); err != nil {
 		return attemptsRecord{}, err
 	}
-	entry.EndedAt = timestamp(time.Now())
-	entry.ErrorClass, entry.Error = headerText(f.class, maxText), headerText(f.text, maxText)
+	entry.EndedAt, entry.ErrorClass, entry.Error = timestamp(time.Now()), f.class, f.text
 	return p.record().fail(entry, p.message.ack.delivered), nil
 }
 

@@ -38,7 +38,9 @@ export function explain(error: unknown, url: string): CliError | undefined {
   const data = error.data as { muster_code?: string } | undefined | null;
   if (data?.muster_code !== undefined) return new CliError(`${error.message} [${data.muster_code}]`);
   if (isFetchFailure(error.cause)) {
-    return new CliError(`the control plane is not reachable at ${url}; start it with ./muster up, or set MUSTER_URL`);
+    return new CliError(
+      `the control plane is not reachable at ${url}; start it with ./muster up, or set MUSTER_URL`,
+    );
   }
   return new CliError(`what answers at ${url} is no control plane: ${error.message}; set MUSTER_URL`);
 }

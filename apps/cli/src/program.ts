@@ -31,7 +31,11 @@ function createProgram(client: () => Client): Command {
   const format = (): Format => program.opts<{ output: Format }>().output;
   program
     .description("the control plane's procedures as commands")
-    .addOption(new Option("-o, --output <format>", "table for people, json for programs").choices(["table", "json"]).default("table"))
+    .addOption(
+      new Option("-o, --output <format>", "table for people, json for programs")
+        .choices(["table", "json"])
+        .default("table"),
+    )
     .addHelpText("after", "\nMUSTER_URL says where the control plane is (default http://127.0.0.1:4600).")
     .exitOverride();
   addGroups(program, client, format);
@@ -49,4 +53,3 @@ function prepared(command: Command): Command {
   }
   return command;
 }
-

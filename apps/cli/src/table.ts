@@ -8,16 +8,24 @@ type Cell = string | number | boolean | undefined;
 /** Rows under headings, columns aligned, numbers to the right; every cell made safe and cut. */
 export function table(headings: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const texts = rows.map((row) => row.map(cellText));
-  const widths = headings.map((heading, i) => Math.max(heading.length, ...texts.map((row) => width(row[i] ?? ""))));
+  const widths = headings.map((heading, i) =>
+    Math.max(heading.length, ...texts.map((row) => width(row[i] ?? ""))),
+  );
   const isNumber = headings.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === "number"));
-  const line = (cells: readonly string[]) => cells.map((cell, i) => pad(cell, widths[i] ?? 0, isNumber[i] ?? false)).join("  ").trimEnd();
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, i) => pad(cell, widths[i] ?? 0, isNumber[i] ?? false))
+      .join("  ")
+      .trimEnd();
   return [line(headings), ...texts.map(line)].join("\n");
 }
 
 /** Names and values, one a line. */
 export function list(pairs: readonly (readonly [string, Cell])[]): string {
   const longest = Math.max(...pairs.map(([name]) => name.length));
-  return pairs.map(([name, value]) => `${name.padEnd(longest)}  ${safe(String(value ?? ""))}`.trimEnd()).join("\n");
+  return pairs
+    .map(([name, value]) => `${name.padEnd(longest)}  ${safe(String(value ?? ""))}`.trimEnd())
+    .join("\n");
 }
 
 function cellText(cell: Cell): string {

@@ -11,7 +11,10 @@ const natsUrls = z
 
 const Environment = z.object({
   NATS_URL: natsUrls,
-  MUSTER_HOST: z.string().regex(/^[A-Za-z0-9.:_-]+$/, "must be a host name or an address").default("127.0.0.1"),
+  MUSTER_HOST: z
+    .string()
+    .regex(/^[A-Za-z0-9.:_-]+$/, "must be a host name or an address")
+    .default("127.0.0.1"),
   MUSTER_PORT: z
     .string()
     .regex(/^[0-9]{1,5}$/, "must be a port, 0 to 65535 (0: a free one)")
@@ -43,7 +46,10 @@ export function readConfig(
     return { ok: false, problems: [...new Set(problems)] };
   }
   const { NATS_URL, MUSTER_HOST, MUSTER_PORT, LOG_LEVEL } = parsed.data;
-  return { ok: true, config: { natsUrls: NATS_URL, host: MUSTER_HOST, port: MUSTER_PORT, logLevel: LOG_LEVEL } };
+  return {
+    ok: true,
+    config: { natsUrls: NATS_URL, host: MUSTER_HOST, port: MUSTER_PORT, logLevel: LOG_LEVEL },
+  };
 }
 
 /** Whether a NATS URL goes over WebSocket. */

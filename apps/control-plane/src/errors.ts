@@ -1,7 +1,14 @@
 // The errors a caller may meet: one code each, stable, with the HTTP answer it becomes.
 import { MusterError } from "@muster/contracts";
 import { JetStreamApiError } from "@nats-io/jetstream";
-import { ClosedConnectionError, DrainingConnectionError, errors as natsErrors, NoRespondersError, RequestError, TimeoutError } from "@nats-io/nats-core";
+import {
+  ClosedConnectionError,
+  DrainingConnectionError,
+  errors as natsErrors,
+  NoRespondersError,
+  RequestError,
+  TimeoutError,
+} from "@nats-io/nats-core";
 import { TRPCError } from "@trpc/server";
 
 type TrpcCode = ConstructorParameters<typeof TRPCError>[0]["code"];
@@ -29,8 +36,10 @@ export function fail(code: string, message: string, cause?: unknown): MusterErro
 /** Gives an error of the NATS client its code, so that callers branch on codes alone. */
 export function asMusterError(error: unknown): MusterError | undefined {
   if (error instanceof MusterError) return error;
-  if (isUnreachable(error)) return fail("nats_down", "NATS or its JetStream does not answer; try again when it is back", error);
-  if (error instanceof JetStreamApiError) return fail("nats_error", `NATS refused: ${error.message} (${error.code})`, error);
+  if (isUnreachable(error))
+    return fail("nats_down", "NATS or its JetStream does not answer; try again when it is back", error);
+  if (error instanceof JetStreamApiError)
+    return fail("nats_error", `NATS refused: ${error.message} (${error.code})`, error);
   return undefined;
 }
 

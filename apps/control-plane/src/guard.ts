@@ -10,7 +10,11 @@ export function refusal(
   maxBodyBytes: number,
 ): { status: number; code: string; message: string } | undefined {
   if (request.method !== "GET" && request.method !== "POST") {
-    return { status: 405, code: "method_not_supported", message: `method ${request.method} is not supported; queries are GET, mutations POST` };
+    return {
+      status: 405,
+      code: "method_not_supported",
+      message: `method ${request.method} is not supported; queries are GET, mutations POST`,
+    };
   }
   // Without a login, a page in the operator's browser must not reach us: not across origins, nor by a
   // name that it made point to loopback.
@@ -27,7 +31,11 @@ export function refusal(
     return { status: 415, code: "unsupported_media_type", message: "only application/json is taken" };
   }
   if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) {
-    return { status: 413, code: "payload_too_large", message: `the body is larger than ${maxBodyBytes} bytes; send fewer at once` };
+    return {
+      status: 413,
+      code: "payload_too_large",
+      message: `the body is larger than ${maxBodyBytes} bytes; send fewer at once`,
+    };
   }
   return undefined;
 }

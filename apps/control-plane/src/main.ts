@@ -14,7 +14,9 @@ const log = createLog(read.config.logLevel);
 try {
   const controlPlane = await startControlPlane(read.config, log);
   // Printed whatever the level is: scripts wait for this line.
-  process.stdout.write(`${JSON.stringify({ level: "info", time: new Date().toISOString(), service: "control-plane", url: controlPlane.url, msg: "listening" })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ level: "info", time: new Date().toISOString(), service: "control-plane", url: controlPlane.url, msg: "listening" })}\n`,
+  );
   let isStopping = false;
   const stop = (signal: string) => {
     if (isStopping) process.exit(1);

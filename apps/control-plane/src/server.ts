@@ -31,7 +31,11 @@ export async function startControlPlane(config: Config, log: Log): Promise<Contr
   const server = createServer((request, response) => {
     const path = (request.url ?? "").split("?", 1)[0];
     if (path === "/livez") return answer(response, 200, { ok: true });
-    if (path === "/readyz") return answer(response, nats.isUp ? 200 : 503, { ok: nats.isUp, nats: nats.isUp ? "connected" : "not connected" });
+    if (path === "/readyz")
+      return answer(response, nats.isUp ? 200 : 503, {
+        ok: nats.isUp,
+        nats: nats.isUp ? "connected" : "not connected",
+      });
     const refused = refusal(request, config.host, MAX_BODY_BYTES);
     if (refused !== undefined) return refuse(request, response, refused);
     trpc(request, response);
@@ -54,9 +58,21 @@ function listen(server: Server, { host, port }: Config): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "EADDRINUSE") {
-        reject(fail("port_in_use", `port ${port} on ${host} is in use; stop what listens there, or set MUSTER_PORT to another port (0: a free one)`, error));
+        reject(
+          fail(
+            "port_in_use",
+            `port ${port} on ${host} is in use; stop what listens there, or set MUSTER_PORT to another port (0: a free one)`,
+            error,
+          ),
+        );
       } else {
-        reject(fail("cannot_listen", `cannot listen on ${host} port ${port}: ${error.message}; set MUSTER_HOST and MUSTER_PORT`, error));
+        reject(
+          fail(
+            "cannot_listen",
+            `cannot listen on ${host} port ${port}: ${error.message}; set MUSTER_HOST and MUSTER_PORT`,
+            error,
+          ),
+        );
       }
     });
     server.listen(port, host, resolve);
@@ -81,7 +97,11 @@ function answer(response: ServerResponse, status: number, body: unknown): void {
   response.end(JSON.stringify(body));
 }
 
-function refuse(request: IncomingMessage, response: ServerResponse, { status, code, message }: { status: number; code: string; message: string }): void {
+function refuse(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { status, code, message }: { status: number; code: string; message: string },
+): void {
   // The rest of the body is not read: with it, the connection could not be used again.
   if (request.method !== "GET") response.setHeader("connection", "close");
   answer(response, status, { error: { message, data: { code, httpStatus: status, muster_code: code } } });

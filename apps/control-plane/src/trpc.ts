@@ -30,7 +30,11 @@ export const procedure = t.procedure.use(async ({ ctx, path, next }) => {
   const result = await next();
   if (result.ok) return result;
   const error = toTrpcError(result.error);
-  if (error.code === "INTERNAL_SERVER_ERROR") ctx.log.error({ path, error: String(error.cause ?? error), stack: error.cause?.stack }, "procedure failed");
+  if (error.code === "INTERNAL_SERVER_ERROR")
+    ctx.log.error(
+      { path, error: String(error.cause ?? error), stack: error.cause?.stack },
+      "procedure failed",
+    );
   return { ...result, error };
 });
 

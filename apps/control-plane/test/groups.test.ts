@@ -30,40 +30,81 @@ describe("groups.apply", () => {
     expect(new Set(again.changes.map(({ change }) => change))).toEqual(new Set(["unchanged"]));
 
     const { config } = await nats.jsm.streams.info("ORDERS");
-    expect(config).toMatchObject({ retention: "workqueue", storage: "file", discard: "new", subjects: ["muster.replay.ORDERS.>", "orders.>"], max_msg_size: 1024 * 1024 - 32 * 1024 });
+    expect(config).toMatchObject({
+      retention: "workqueue",
+      storage: "file",
+      discard: "new",
+      subjects: ["muster.replay.ORDERS.>", "orders.>"],
+      max_msg_size: 1024 * 1024 - 32 * 1024,
+    });
     const dlq = (await nats.jsm.streams.info("ORDERS_DLQ")).config;
-    expect(dlq).toMatchObject({ retention: "limits", discard: "new", duplicate_window: 3600e9, subjects: ["muster.dlq.ORDERS.>", "muster.archive.ORDERS.>"] });
+    expect(dlq).toMatchObject({
+      retention: "limits",
+      discard: "new",
+      duplicate_window: 3600e9,
+      subjects: ["muster.dlq.ORDERS.>", "muster.archive.ORDERS.>"],
+    });
     const consumer = (await nats.jsm.consumers.info("ORDERS", "billing")).config;
-    expect(consumer).toMatchObject({ ack_policy: "explicit", max_deliver: -1, ack_wait: 2000e6, filter_subjects: ["orders.>", "muster.replay.ORDERS.billing.>"] });
+    expect(consumer).toMatchObject({
+      ack_policy: "explicit",
+      max_deliver: -1,
+      ack_wait: 2000e6,
+      filter_subjects: ["orders.>", "muster.replay.ORDERS.billing.>"],
+    });
   });
 
   test("makes the buckets as the design has them", async () => {
     const { nats } = system;
     const config = async (bucket: string) => (await nats.jsm.streams.info(`KV_${bucket}`)).config;
-    expect(await config("MUSTER_GROUPS")).toMatchObject({ max_msgs_per_subject: 10, storage: "file", allow_direct: true });
-    expect(await config("MUSTER_MEMBERS")).toMatchObject({ max_age: 15e9, allow_msg_ttl: true, subject_delete_marker_ttl: 15e9 });
+    expect(await config("MUSTER_GROUPS")).toMatchObject({
+      max_msgs_per_subject: 10,
+      storage: "file",
+      allow_direct: true,
+    });
+    expect(await config("MUSTER_MEMBERS")).toMatchObject({
+      max_age: 15e9,
+      allow_msg_ttl: true,
+      subject_delete_marker_ttl: 15e9,
+    });
     expect(await config("MUSTER_ATTEMPTS")).toMatchObject({ max_age: 7 * 86400e9, allow_rollup_hdrs: false });
-    expect(await config("MUSTER_LEDGER")).toMatchObject({ max_msgs_per_subject: 5, allow_rollup_hdrs: false });
+    expect(await config("MUSTER_LEDGER")).toMatchObject({
+      max_msgs_per_subject: 5,
+      allow_rollup_hdrs: false,
+    });
     expect(await config("MUSTER_REPLAYS")).toMatchObject({ allow_rollup_hdrs: false });
-    expect(JSON.parse((await getText(nats, buckets.contracts, "order.v1")) ?? "")).toMatchObject({ title: "order.v1" });
+    expect(JSON.parse((await getText(nats, buckets.contracts, "order.v1")) ?? "")).toMatchObject({
+      title: "order.v1",
+    });
   });
 
   test("changes a live group in place, and its ack wait with it", async () => {
     const { client, nats } = system;
     const changed = await client.groups.apply.mutate({ spec: specOf({ ack_wait_ms: 3000, paused: true }) });
-    expect(changed.changes.filter(({ change }) => change === "updated").map(({ what }) => what)).toEqual(["consumer billing", "spec ORDERS.billing"]);
+    expect(changed.changes.filter(({ change }) => change === "updated").map(({ what }) => what)).toEqual([
+      "consumer billing",
+      "spec ORDERS.billing",
+    ]);
     expect((await nats.jsm.consumers.info("ORDERS", "billing")).config.ack_wait).toBe(3000e6);
     const group = await client.groups.get.query({ stream: "ORDERS", group: "billing" });
-    expect(group).toMatchObject({ revision: changed.revision, spec: { paused: true }, members: [], ready: 0, has_consumer: true });
+    expect(group).toMatchObject({
+      revision: changed.revision,
+      spec: { paused: true },
+      members: [],
+      ready: 0,
+      has_consumer: true,
+    });
   });
 
   test("two equal applies at once both succeed, two different ones leave one spec and its consumer", async () => {
     const { client, nats } = system;
     const spec = specOf({ stream: "RACE", subjects: ["race.>"] });
     await Promise.all([1, 2, 3].map(() => client.groups.apply.mutate({ spec })));
-    const results = await Promise.allSettled([5000, 6000, 7000].map((ack_wait_ms) => client.groups.apply.mutate({ spec: { ...spec, ack_wait_ms } })));
+    const results = await Promise.allSettled(
+      [5000, 6000, 7000].map((ack_wait_ms) => client.groups.apply.mutate({ spec: { ...spec, ack_wait_ms } })),
+    );
     expect(results.some(({ status }) => status === "fulfilled")).toBe(true);
-    for (const result of results) if (result.status === "rejected") expect(result.reason.data.muster_code).toBe("changed_meanwhile");
+    for (const result of results)
+      if (result.status === "rejected") expect(result.reason.data.muster_code).toBe("changed_meanwhile");
     const stored = await client.groups.get.query({ stream: "RACE", group: "billing" });
     const { config } = await nats.jsm.consumers.info("RACE", "billing");
     expect(Number(config.ack_wait) / 1e6).toBe(stored.spec.ack_wait_ms);
@@ -72,9 +113,22 @@ describe("groups.apply", () => {
   test("groups applied at once to one stream all find their subjects in it", async () => {
     const { client, nats } = system;
     const names = ["a", "b", "c", "d"];
-    await Promise.all(names.map((name) => client.groups.apply.mutate({ spec: specOf({ stream: "MANY", group: name, subjects: [`many.${name}.>`] }), stream: { retention: "limits" } })));
+    await Promise.all(
+      names.map((name) =>
+        client.groups.apply.mutate({
+          spec: specOf({ stream: "MANY", group: name, subjects: [`many.${name}.>`] }),
+          stream: { retention: "limits" },
+        }),
+      ),
+    );
     const { config } = await nats.jsm.streams.info("MANY");
-    expect(config.subjects.toSorted()).toEqual(["many.a.>", "many.b.>", "many.c.>", "many.d.>", "muster.replay.MANY.>"]);
+    expect(config.subjects.toSorted()).toEqual([
+      "many.a.>",
+      "many.b.>",
+      "many.c.>",
+      "many.d.>",
+      "muster.replay.MANY.>",
+    ]);
     expect((await client.groups.list.query()).filter(({ stream }) => stream === "MANY")).toHaveLength(4);
   });
 
@@ -98,16 +152,28 @@ describe("groups.apply", () => {
 
   test("refuses a second group on the same work queue subjects, and makes nothing of it", async () => {
     const { client, nats } = system;
-    expect(await codeOf(client.groups.apply.mutate({ spec: specOf({ group: "second", subjects: ["orders.created", "other.>"] }) }))).toBe("overlapping_filters");
+    expect(
+      await codeOf(
+        client.groups.apply.mutate({
+          spec: specOf({ group: "second", subjects: ["orders.created", "other.>"] }),
+        }),
+      ),
+    ).toBe("overlapping_filters");
     expect((await nats.jsm.streams.info("ORDERS")).config.subjects).not.toContain("other.>");
     expect(await codeOf(client.groups.get.query({ stream: "ORDERS", group: "second" }))).toBe("no_group");
   });
 
   test("refuses another retention, and subjects that another stream has", async () => {
     const { client } = system;
-    expect(await codeOf(client.groups.apply.mutate({ spec: specOf(), stream: { retention: "limits" } }))).toBe("needs_new_stream");
-    expect(await codeOf(client.groups.apply.mutate({ spec: specOf({ stream: "OTHER" }) }))).toBe("overlapping_subjects");
-    expect(await codeOf(client.groups.apply.mutate({ spec: specOf({ stream: "ORDERS_DLQ", subjects: ["x.>"] }) }))).toBe("foreign");
+    expect(
+      await codeOf(client.groups.apply.mutate({ spec: specOf(), stream: { retention: "limits" } })),
+    ).toBe("needs_new_stream");
+    expect(await codeOf(client.groups.apply.mutate({ spec: specOf({ stream: "OTHER" }) }))).toBe(
+      "overlapping_subjects",
+    );
+    expect(
+      await codeOf(client.groups.apply.mutate({ spec: specOf({ stream: "ORDERS_DLQ", subjects: ["x.>"] }) })),
+    ).toBe("foreign");
   });
 
   test("adopts a stream that others made when it fits, and never rewrites it", async () => {
@@ -124,23 +190,55 @@ describe("groups.apply", () => {
 
   test("leaves a consumer that others made alone: adopted when it fits, refused when not", async () => {
     const { client, nats } = system;
-    await client.groups.apply.mutate({ spec: specOf({ stream: "MIXED", group: "mine", subjects: ["mixed.a.>"] }), stream: { retention: "limits" } });
+    await client.groups.apply.mutate({
+      spec: specOf({ stream: "MIXED", group: "mine", subjects: ["mixed.a.>"] }),
+      stream: { retention: "limits" },
+    });
     await nats.jsm.consumers.add("MIXED", { durable_name: "finite", ack_policy: "explicit", max_deliver: 3 });
-    expect(await codeOf(client.groups.apply.mutate({ spec: specOf({ stream: "MIXED", group: "finite", subjects: ["mixed.a.>"] }) }))).toBe("foreign");
+    expect(
+      await codeOf(
+        client.groups.apply.mutate({
+          spec: specOf({ stream: "MIXED", group: "finite", subjects: ["mixed.a.>"] }),
+        }),
+      ),
+    ).toBe("foreign");
     await nats.jsm.consumers.add("MIXED", { durable_name: "none", ack_policy: "none" });
-    expect(await codeOf(client.groups.apply.mutate({ spec: specOf({ stream: "MIXED", group: "none", subjects: ["mixed.a.>"] }) }))).toBe("needs_new_consumer");
-    await nats.jsm.consumers.add("MIXED", { durable_name: "fits", ack_policy: "explicit", max_deliver: -1, ack_wait: 2000e6, max_ack_pending: 200_000, filter_subjects: ["mixed.a.>", "muster.replay.MIXED.fits.>"] });
-    const { changes } = await client.groups.apply.mutate({ spec: specOf({ stream: "MIXED", group: "fits", subjects: ["mixed.a.>"] }) });
+    expect(
+      await codeOf(
+        client.groups.apply.mutate({
+          spec: specOf({ stream: "MIXED", group: "none", subjects: ["mixed.a.>"] }),
+        }),
+      ),
+    ).toBe("needs_new_consumer");
+    await nats.jsm.consumers.add("MIXED", {
+      durable_name: "fits",
+      ack_policy: "explicit",
+      max_deliver: -1,
+      ack_wait: 2000e6,
+      max_ack_pending: 200_000,
+      filter_subjects: ["mixed.a.>", "muster.replay.MIXED.fits.>"],
+    });
+    const { changes } = await client.groups.apply.mutate({
+      spec: specOf({ stream: "MIXED", group: "fits", subjects: ["mixed.a.>"] }),
+    });
     expect(changes).toContainEqual({ what: "consumer fits", change: "adopted" });
   });
 
   test("mends what was deleted: the consumer, the bucket, the stream", async () => {
     const { client, nats } = system;
     await nats.jsm.consumers.delete("MANY", "a");
-    expect(await client.groups.get.query({ stream: "MANY", group: "a" })).toMatchObject({ has_consumer: false, has_stream: true });
+    expect(await client.groups.get.query({ stream: "MANY", group: "a" })).toMatchObject({
+      has_consumer: false,
+      has_stream: true,
+    });
     await nats.jsm.streams.delete("KV_MUSTER_REPLAYS");
-    const { changes } = await client.groups.apply.mutate({ spec: specOf({ stream: "MANY", group: "a", subjects: ["many.a.>"] }) });
-    expect(changes.filter(({ change }) => change === "created").map(({ what }) => what)).toEqual(["bucket MUSTER_REPLAYS", "consumer a"]);
+    const { changes } = await client.groups.apply.mutate({
+      spec: specOf({ stream: "MANY", group: "a", subjects: ["many.a.>"] }),
+    });
+    expect(changes.filter(({ change }) => change === "created").map(({ what }) => what)).toEqual([
+      "bucket MUSTER_REPLAYS",
+      "consumer a",
+    ]);
   });
 
   test("a spec changed between reading and writing is not overwritten", async () => {
@@ -152,7 +250,9 @@ describe("groups.apply", () => {
     const won = await putEntry(nats, buckets.groups, "CAS.billing", other, revision);
     const result = await codeOf(late);
     // Whoever was first: the consumer is the stored spec's.
-    const stored = JSON.parse((await getText(nats, buckets.groups, "CAS.billing")) ?? "{}") as { ack_wait_ms: number };
+    const stored = JSON.parse((await getText(nats, buckets.groups, "CAS.billing")) ?? "{}") as {
+      ack_wait_ms: number;
+    };
     const consumer = Number((await nats.jsm.consumers.info("CAS", "billing")).config.ack_wait) / 1e6;
     if (won !== "conflict" && stored.ack_wait_ms === 4000) expect(consumer).toBe(4000);
     else expect([result, consumer]).toEqual(["no error", 9000]);
@@ -164,12 +264,28 @@ describe("groups.get and list", () => {
     const { client, nats } = system;
     await client.groups.apply.mutate({ spec: specOf() });
     const member = {
-      v: 1, id: "m1", instance: "i", language: "go", core_version: "1", app_version: "1", host: "h", pid: 1, started_at: "2026-01-02T03:04:05Z", state: "running",
-      delivery: "pull", concurrency: 10, in_flight: 1, counts: { done: 0, retry: 0, snoozed: 0, returned: 0, dead: 0 }, spec_revision: 1, contracts: [],
+      v: 1,
+      id: "m1",
+      instance: "i",
+      language: "go",
+      core_version: "1",
+      app_version: "1",
+      host: "h",
+      pid: 1,
+      started_at: "2026-01-02T03:04:05Z",
+      state: "running",
+      delivery: "pull",
+      concurrency: 10,
+      in_flight: 1,
+      counts: { done: 0, retry: 0, snoozed: 0, returned: 0, dead: 0 },
+      spec_revision: 1,
+      contracts: [],
     };
     await putEntry(nats, buckets.members, "ORDERS.billing.m1", JSON.stringify(member), 0);
     await putEntry(nats, buckets.members, "ORDERS.billing.broken", "{", 0);
-    await client.orders.publish.mutate({ orders: ["a", "b", "c", "d"].map((id) => ({ event: "created", order: order(id) })) });
+    await client.orders.publish.mutate({
+      orders: ["a", "b", "c", "d"].map((id) => ({ event: "created", order: order(id) })),
+    });
     const consumer = await nats.js.consumers.get("ORDERS", "billing");
     const first = await consumer.next();
     first?.nak(60_000);
@@ -177,12 +293,16 @@ describe("groups.get and list", () => {
     const group = await client.groups.get.query({ stream: "ORDERS", group: "billing" });
     expect(group).toMatchObject({ ready: 2, in_flight: 1, ack_pending: 2, backing_off: 1, dead: 0 });
     expect(group.members.map(({ id }) => id)).toEqual(["m1"]);
-    const line = (await client.groups.list.query()).find(({ stream, group }) => stream === "ORDERS" && group === "billing");
+    const line = (await client.groups.list.query()).find(
+      (one) => one.stream === "ORDERS" && one.group === "billing",
+    );
     expect(line).toMatchObject({ members: { go: 1 }, ready: 2, has_consumer: true });
   });
 
   test("a group that is not there is an error with a code", async () => {
-    expect(await codeOf(system.client.groups.get.query({ stream: "ORDERS", group: "nobody" }))).toBe("no_group");
+    expect(await codeOf(system.client.groups.get.query({ stream: "ORDERS", group: "nobody" }))).toBe(
+      "no_group",
+    );
     expect(await codeOf(system.client.groups.get.query({ stream: "a.*.>", group: "x" }))).toBe("bad_name");
   });
 });

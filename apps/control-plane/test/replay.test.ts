@@ -5,7 +5,17 @@ import { type ReplayStep, replayOne } from "../src/dead-letters/replay.ts";
 import { replay } from "../src/dead-letters/replay-many.ts";
 import { createTargets } from "../src/dead-letters/target.ts";
 import { getText, putEntry } from "../src/nats/bucket.ts";
-import { copyDeadLetter, count, headersOf, order, settleDead, settleDone, specOf, startSystem, take } from "./system.ts";
+import {
+  copyDeadLetter,
+  count,
+  headersOf,
+  order,
+  settleDead,
+  settleDone,
+  specOf,
+  startSystem,
+  take,
+} from "./system.ts";
 
 let system: Awaited<ReturnType<typeof startSystem>>;
 beforeAll(async () => {
@@ -15,12 +25,13 @@ afterAll(async () => {
   await system[Symbol.asyncDispose]();
 });
 
-// A fresh stream for each test; rows and claims of an earlier one have other event ids.
+// Streams, rows and claims begin anew for each test.
 let n = 0;
 const nextId = () => `o${++n}`;
 beforeEach(async () => {
   const { nats, client } = system;
-  for (const stream of ["ORDERS", "ORDERS_DLQ"]) await nats.jsm.streams.delete(stream).catch(() => undefined);
+  for (const stream of ["ORDERS", "ORDERS_DLQ", "KV_MUSTER_LEDGER", "KV_MUSTER_REPLAYS"])
+    await nats.jsm.streams.delete(stream).catch(() => undefined);
   await client.groups.apply.mutate({ spec: specOf() });
 });
 
@@ -32,7 +43,8 @@ async function deadOrder(reason: Parameters<typeof settleDead>[2] = "exhausted")
   return { id: await settleDead(nats, await take(nats), reason), eventId: `${id}.created` };
 }
 
-const byId = (id: string, more: object = {}) => system.client.deadLetters.replay.mutate({ stream: "ORDERS", id, ...more });
+const byId = (id: string, more: object = {}) =>
+  system.client.deadLetters.replay.mutate({ stream: "ORDERS", id, ...more });
 
 describe("deadLetters.replay by id", () => {
   test("sends it to its own group under its own event id, and takes it out of the dead letters", async () => {
@@ -47,7 +59,10 @@ describe("deadLetters.replay by id", () => {
     expect(message.headers?.get("Nats-Msg-Id")).toBe(`replay.${id}`);
     expect(message.headers?.keys().filter((name) => name.startsWith("Muster-Dlq-"))).toEqual([]);
     await settleDone(nats, message);
-    expect(await client.verify.query({ stream: "ORDERS", group: "billing" })).toMatchObject({ ok: true, terms: { accepted: 1, done: 1, dead: 0, repeats: 1 } });
+    expect(await client.verify.query({ stream: "ORDERS", group: "billing" })).toMatchObject({
+      ok: true,
+      terms: { accepted: 1, done: 1, dead: 0, repeats: 1 },
+    });
     expect(await getText(nats, buckets.replays, `ORDERS.${id}`)).toBeUndefined();
   });
 
@@ -69,7 +84,9 @@ describe("deadLetters.replay by id", () => {
 
   test("refuses a body that the contract refuses, with force too", async () => {
     const { nats } = system;
-    await nats.js.publish("orders.created", '{"id":1}', { headers: headersOf({ "Muster-Event-Id": nextId() }) });
+    await nats.js.publish("orders.created", '{"id":1}', {
+      headers: headersOf({ "Muster-Event-Id": nextId() }),
+    });
     const id = await settleDead(nats, await take(nats), "invalid");
     const { outcomes } = await byId(id, { force: true });
     expect(outcomes).toMatchObject([{ outcome: "refused", code: "invalid" }]);
@@ -79,7 +96,9 @@ describe("deadLetters.replay by id", () => {
 
   test("refuses a contract that the group does not accept", async () => {
     const { nats } = system;
-    await nats.js.publish("orders.created", JSON.stringify(order("x")), { headers: headersOf({ "Muster-Event-Id": nextId(), "Muster-Contract": "order.v9" }) });
+    await nats.js.publish("orders.created", JSON.stringify(order("x")), {
+      headers: headersOf({ "Muster-Event-Id": nextId(), "Muster-Contract": "order.v9" }),
+    });
     const id = await settleDead(nats, await take(nats), "unknown_contract");
     expect((await byId(id)).outcomes).toMatchObject([{ outcome: "refused", code: "unknown_contract" }]);
   });
@@ -101,9 +120,14 @@ describe("deadLetters.replay by id", () => {
       id = await settleDead(nats, await take(nats));
     }
     expect((await byId(id)).outcomes).toMatchObject([{ outcome: "refused", code: "parked" }]);
-    expect((await byId(id, { force: true })).outcomes).toMatchObject([{ outcome: "replayed", replay_number: 4 }]);
+    expect((await byId(id, { force: true })).outcomes).toMatchObject([
+      { outcome: "replayed", replay_number: 4 },
+    ]);
     await settleDone(nats, await take(nats));
-    expect(await system.client.verify.query({ stream: "ORDERS", group: "billing" })).toMatchObject({ ok: true, terms: { accepted: 1, done: 1, repeats: 4 } });
+    expect(await system.client.verify.query({ stream: "ORDERS", group: "billing" })).toMatchObject({
+      ok: true,
+      terms: { accepted: 1, done: 1, repeats: 4 },
+    });
   });
 
   test("a conflict goes back only as an event of its own, and the account knows where its message went", async () => {
@@ -111,19 +135,30 @@ describe("deadLetters.replay by id", () => {
     const first = nextId();
     await client.orders.publish.mutate({ orders: [{ event: "created", order: order(first) }] });
     await settleDone(nats, await take(nats));
-    await nats.js.publish("orders.created", JSON.stringify(order(first, 99)), { headers: headersOf({ "Muster-Event-Id": `${first}.created` }) });
+    await nats.js.publish("orders.created", JSON.stringify(order(first, 99)), {
+      headers: headersOf({ "Muster-Event-Id": `${first}.created` }),
+    });
     const id = await settleDead(nats, await take(nats), "conflict");
     expect((await byId(id)).outcomes).toMatchObject([{ outcome: "refused", code: "conflict" }]);
-    expect((await byId(id, { as_event_id: `${first}.created` })).outcomes).toMatchObject([{ outcome: "refused", code: "event_id_taken" }]);
-    expect((await byId(id, { as_event_id: `${first}.again` })).outcomes).toMatchObject([{ outcome: "replayed", event_id: `${first}.again` }]);
+    expect((await byId(id, { as_event_id: `${first}.created` })).outcomes).toMatchObject([
+      { outcome: "refused", code: "event_id_taken" },
+    ]);
+    expect((await byId(id, { as_event_id: `${first}.again` })).outcomes).toMatchObject([
+      { outcome: "replayed", event_id: `${first}.again` },
+    ]);
     await settleDone(nats, await take(nats));
-    expect(await client.verify.query({ stream: "ORDERS", group: "billing" })).toMatchObject({ ok: true, terms: { accepted: 2, done: 2, dead: 0, conflicts: 0 } });
+    expect(await client.verify.query({ stream: "ORDERS", group: "billing" })).toMatchObject({
+      ok: true,
+      terms: { accepted: 2, done: 2, dead: 0, conflicts: 0 },
+    });
   });
 
   test("an event done since with another body is a conflict by now", async () => {
     const { nats, client } = system;
     const { id, eventId } = await deadOrder();
-    await nats.js.publish("orders.created", JSON.stringify(order("corrected")), { headers: headersOf({ "Muster-Event-Id": eventId }) });
+    await nats.js.publish("orders.created", JSON.stringify(order("corrected")), {
+      headers: headersOf({ "Muster-Event-Id": eventId }),
+    });
     await settleDone(nats, await take(nats));
     expect((await client.deadLetters.list.query({ stream: "ORDERS" })).items[0]).toHaveProperty("done_since");
     expect((await byId(id)).outcomes).toMatchObject([{ outcome: "refused", code: "conflict" }]);
@@ -140,12 +175,20 @@ describe("deadLetters.replay by id", () => {
   test("another group on the stream does not see the replay", async () => {
     const { nats, client } = system;
     await nats.jsm.streams.delete("SHARED").catch(() => undefined);
-    for (const group of ["a", "b"]) await client.groups.apply.mutate({ spec: specOf({ stream: "SHARED", group, subjects: ["shared.>"] }), stream: { retention: "limits" } });
-    await nats.js.publish("shared.x", JSON.stringify(order(nextId())), { headers: headersOf({ "Muster-Event-Id": nextId() }) });
+    for (const group of ["a", "b"])
+      await client.groups.apply.mutate({
+        spec: specOf({ stream: "SHARED", group, subjects: ["shared.>"] }),
+        stream: { retention: "limits" },
+      });
+    await nats.js.publish("shared.x", JSON.stringify(order(nextId())), {
+      headers: headersOf({ "Muster-Event-Id": nextId() }),
+    });
     const forA = await take(nats, "SHARED", "a");
     (await take(nats, "SHARED", "b")).ack();
     const id = await settleDead(nats, forA, "permanent", "a");
-    expect((await client.deadLetters.replay.mutate({ stream: "SHARED", id })).counts).toEqual({ replayed: 1 });
+    expect((await client.deadLetters.replay.mutate({ stream: "SHARED", id })).counts).toEqual({
+      replayed: 1,
+    });
     expect((await nats.jsm.consumers.info("SHARED", "a")).num_pending).toBe(1);
     expect((await nats.jsm.consumers.info("SHARED", "b")).num_pending).toBe(0);
   });
@@ -156,11 +199,15 @@ describe("deadLetters.replay by filter", () => {
     const { client } = system;
     const ids = [await deadOrder(), await deadOrder(), await deadOrder("permanent")].map(({ id }) => id);
     const input = { stream: "ORDERS", filter: { reason: "exhausted" as const } };
-    expect((await client.deadLetters.replay.mutate({ ...input, dry_run: true })).counts).toEqual({ would_replay: 2 });
+    expect((await client.deadLetters.replay.mutate({ ...input, dry_run: true })).counts).toEqual({
+      would_replay: 2,
+    });
     expect((await client.deadLetters.replay.mutate({ ...input, limit: 1 })).more).toBe(1);
     const report = await client.deadLetters.replay.mutate(input);
     expect(report).toMatchObject({ counts: { replayed: 1 }, more: 0, outcomes: [{ id: ids[1] }] });
-    expect((await client.deadLetters.list.query({ stream: "ORDERS" })).items.map(({ id }) => id)).toEqual([ids[2]]);
+    expect((await client.deadLetters.list.query({ stream: "ORDERS" })).items.map(({ id }) => id)).toEqual([
+      ids[2],
+    ]);
   });
 
   test("two at once send each dead letter once", async () => {
@@ -175,7 +222,10 @@ describe("deadLetters.replay by filter", () => {
 });
 
 describe("a replay that is killed", () => {
-  const crash = (at: ReplayStep) => ({ leaseMs: 30_000, onStep: (step: ReplayStep) => (step === at ? Promise.reject(new Error(`killed at ${at}`)) : undefined) });
+  const crash = (at: ReplayStep) => ({
+    leaseMs: 30_000,
+    onStep: (step: ReplayStep) => (step === at ? Promise.reject(new Error(`killed at ${at}`)) : undefined),
+  });
   const later = { now: () => Date.now() + 31_000 };
 
   test.each<[ReplayStep, number, number]>([
@@ -183,32 +233,44 @@ describe("a replay that is killed", () => {
     ["published", 1, 1],
     ["deleted", 1, 0],
     ["released", 1, 0],
-  ])("behind %s leaves %i messages and %i dead letters, and the next one completes it", async (step, sent, dead) => {
-    const { nats, client } = system;
-    const { id, eventId } = await deadOrder();
-    await expect(replay(nats, { stream: "ORDERS", id }, crash(step))).rejects.toThrow(`killed at ${step}`);
-    expect([await count(nats, "ORDERS"), await count(nats, "ORDERS_DLQ")]).toEqual([sent, dead]);
+  ])(
+    "behind %s leaves %i messages and %i dead letters, and the next one completes it",
+    async (step, sent, dead) => {
+      const { nats, client } = system;
+      const { id, eventId } = await deadOrder();
+      await expect(replay(nats, { stream: "ORDERS", id }, crash(step))).rejects.toThrow(`killed at ${step}`);
+      expect([await count(nats, "ORDERS"), await count(nats, "ORDERS_DLQ")]).toEqual([sent, dead]);
 
-    const before = await replay(nats, { stream: "ORDERS", id });
-    expect(before.counts).toEqual(dead === 1 ? { held: 1 } : { gone: 1 });
-    const after = await replay(nats, { stream: "ORDERS", id }, later);
-    expect(after.counts).toEqual(dead === 1 ? { replayed: 1 } : { gone: 1 });
-    expect([await count(nats, "ORDERS"), await count(nats, "ORDERS_DLQ")]).toEqual([1, 0]);
+      const before = await replay(nats, { stream: "ORDERS", id });
+      expect(before.counts).toEqual(dead === 1 ? { held: 1 } : { gone: 1 });
+      const after = await replay(nats, { stream: "ORDERS", id }, later);
+      expect(after.counts).toEqual(dead === 1 ? { replayed: 1 } : { gone: 1 });
+      expect([await count(nats, "ORDERS"), await count(nats, "ORDERS_DLQ")]).toEqual([1, 0]);
 
-    const message = await take(nats);
-    expect(message.headers?.get("Muster-Event-Id")).toBe(eventId);
-    await settleDone(nats, message);
-    expect(await client.verify.query({ stream: "ORDERS", group: "billing" })).toMatchObject({ ok: true, terms: { accepted: 1, done: 1, dead: 0 } });
-  });
+      const message = await take(nats);
+      expect(message.headers?.get("Muster-Event-Id")).toBe(eventId);
+      await settleDone(nats, message);
+      expect(await client.verify.query({ stream: "ORDERS", group: "billing" })).toMatchObject({
+        ok: true,
+        terms: { accepted: 1, done: 1, dead: 0 },
+      });
+    },
+  );
 
   test("behind publish, as an event of its own: goes on only as that event", async () => {
     const { nats } = system;
     const { id, eventId } = await deadOrder();
     const asNew = `${eventId}.again`;
-    await expect(replay(nats, { stream: "ORDERS", id, as_event_id: asNew }, crash("published"))).rejects.toThrow("killed");
+    await expect(
+      replay(nats, { stream: "ORDERS", id, as_event_id: asNew }, crash("published")),
+    ).rejects.toThrow("killed");
     await settleDone(nats, await take(nats));
-    expect((await replay(nats, { stream: "ORDERS", id }, later)).outcomes).toMatchObject([{ outcome: "refused", code: "begun_as_event" }]);
-    expect((await replay(nats, { stream: "ORDERS", id, as_event_id: asNew }, later)).counts).toEqual({ replayed: 1 });
+    expect((await replay(nats, { stream: "ORDERS", id }, later)).outcomes).toMatchObject([
+      { outcome: "refused", code: "begun_as_event" },
+    ]);
+    expect((await replay(nats, { stream: "ORDERS", id, as_event_id: asNew }, later)).counts).toEqual({
+      replayed: 1,
+    });
     expect(await count(nats, "ORDERS_DLQ")).toBe(0);
   });
 
@@ -219,7 +281,13 @@ describe("a replay that is killed", () => {
     if (letter === undefined) throw new Error("no dead letter");
     const target = await createTargets(nats, "ORDERS")("billing");
     let time = Date.now();
-    const stalled = await replayOne(nats, letter, target, {}, { now: () => time, onStep: (step) => void (step === "claimed" && (time += 31_000)) });
+    const stalled = await replayOne(
+      nats,
+      letter,
+      target,
+      {},
+      { now: () => time, onStep: (step) => void (step === "claimed" && (time += 31_000)) },
+    );
     expect(stalled).toMatchObject({ outcome: "held" });
     expect(await count(nats, "ORDERS")).toBe(0);
   });
@@ -249,10 +317,17 @@ describe("deadLetters.list and get", () => {
     const ids = [await deadOrder(), await deadOrder("permanent"), await deadOrder()].map(({ id }) => id);
     const first = await client.deadLetters.list.query({ stream: "ORDERS", limit: 2 });
     expect(first.items.map(({ id }) => id)).toEqual(ids.slice(0, 2));
-    const second = await client.deadLetters.list.query({ stream: "ORDERS", limit: 2, cursor: first.next_cursor });
+    const second = await client.deadLetters.list.query({
+      stream: "ORDERS",
+      limit: 2,
+      cursor: first.next_cursor,
+    });
     expect(second).toMatchObject({ items: [{ id: ids[2] }] });
     expect(second.next_cursor).toBeUndefined();
-    expect((await client.deadLetters.list.query({ stream: "ORDERS", group: "billing", reason: "permanent" })).items).toMatchObject([{ id: ids[1] }]);
+    expect(
+      (await client.deadLetters.list.query({ stream: "ORDERS", group: "billing", reason: "permanent" }))
+        .items,
+    ).toMatchObject([{ id: ids[1] }]);
     expect((await client.deadLetters.list.query({ stream: "ORDERS", group: "other" })).items).toEqual([]);
   });
 
@@ -271,9 +346,13 @@ describe("deadLetters.list and get", () => {
   test("an id with subject characters is not found, and reaches nothing", async () => {
     const { client } = system;
     for (const id of ["dl.>.x", "*", "a b", "dl.billing.$KV", "é", "x".repeat(1000)]) {
-      await expect(client.deadLetters.get.query({ stream: "ORDERS", id })).rejects.toMatchObject({ data: { muster_code: "not_found" } });
+      await expect(client.deadLetters.get.query({ stream: "ORDERS", id })).rejects.toMatchObject({
+        data: { muster_code: "not_found" },
+      });
       expect((await byId(id)).counts).toEqual({ gone: 1 });
     }
-    await expect(client.deadLetters.list.query({ stream: "*" })).rejects.toMatchObject({ data: { muster_code: "bad_name" } });
+    await expect(client.deadLetters.list.query({ stream: "*" })).rejects.toMatchObject({
+      data: { muster_code: "bad_name" },
+    });
   });
 });

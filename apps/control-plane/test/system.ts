@@ -1,5 +1,21 @@
 // A real nats-server, a control plane on it, and what a worker would do, for the tests.
-import { buckets, deadLetterHeaders, type DeadLetterReason, dlqStream, dlqSubject, doneRow, deadRow, eventIdOf, GroupSpec, type GroupSpecInput, ledgerKey, type LedgerRow, parseAckReply, sha256Hex, stripReplayPrefix } from "@muster/contracts";
+import {
+  buckets,
+  deadLetterHeaders,
+  type DeadLetterReason,
+  dlqStream,
+  dlqSubject,
+  doneRow,
+  deadRow,
+  eventIdOf,
+  GroupSpec,
+  type GroupSpecInput,
+  ledgerKey,
+  type LedgerRow,
+  parseAckReply,
+  sha256Hex,
+  stripReplayPrefix,
+} from "@muster/contracts";
 import { jetstream, jetstreamManager, type JsMsg } from "@nats-io/jetstream";
 import { headers as newHeaders, type MsgHdrs } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
@@ -20,12 +36,16 @@ export function clientOf(url: string) {
 /** Starts NATS and a control plane; both end with the scope. */
 export async function startSystem(natsConfig?: string) {
   const server = await startNats(natsConfig === undefined ? {} : { config: natsConfig });
-  const controlPlane = await startControlPlane({ natsUrls: [server.url], host: "127.0.0.1", port: 0, logLevel: "error" }, createLog("error"));
+  const controlPlane = await startControlPlane(
+    { natsUrls: [server.url], host: "127.0.0.1", port: 0, logLevel: "error" },
+    createLog("error"),
+  );
   const nc = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 100 });
   const nats: Nats = { nc, js: jetstream(nc), jsm: await jetstreamManager(nc, { checkAPI: false }) };
   const client = clientOf(controlPlane.url);
   const until = performance.now() + 10_000;
-  while (!(await fetch(`${controlPlane.url}/readyz`)).ok) if (performance.now() > until) throw new Error("control plane is not ready");
+  while (!(await fetch(`${controlPlane.url}/readyz`)).ok)
+    if (performance.now() > until) throw new Error("control plane is not ready");
   return {
     server,
     controlPlane,
@@ -41,7 +61,15 @@ export async function startSystem(natsConfig?: string) {
 
 /** A spec for the tests' group. */
 export function specOf(over: Partial<GroupSpecInput> = {}): GroupSpec {
-  return GroupSpec.parse({ v: 1, stream: "ORDERS", group: "billing", subjects: ["orders.>"], contracts: ["order.v1"], ack_wait_ms: 2000, ...over });
+  return GroupSpec.parse({
+    v: 1,
+    stream: "ORDERS",
+    group: "billing",
+    subjects: ["orders.>"],
+    contracts: ["order.v1"],
+    ack_wait_ms: 2000,
+    ...over,
+  });
 }
 
 /** A valid order. */
@@ -60,12 +88,19 @@ export async function take(nats: Nats, stream = "ORDERS", group = "billing"): Pr
 /** Settles a message as done: row, then ack. */
 export async function settleDone(nats: Nats, message: JsMsg, group = "billing"): Promise<void> {
   const facts = factsOf(message);
-  await writeRow(nats, message.info.stream, group, facts.eventId, (before) => doneRow(facts.row, { ok: true }, before));
+  await writeRow(nats, message.info.stream, group, facts.eventId, (before) =>
+    doneRow(facts.row, { ok: true }, before),
+  );
   await message.ackAck();
 }
 
 /** Settles a message as dead: row, dead letter, term. `kill` leaves out what comes after the row. */
-export async function settleDead(nats: Nats, message: JsMsg, reason: DeadLetterReason = "exhausted", group = "billing"): Promise<string> {
+export async function settleDead(
+  nats: Nats,
+  message: JsMsg,
+  reason: DeadLetterReason = "exhausted",
+  group = "billing",
+): Promise<string> {
   const { stream } = message.info;
   const facts = factsOf(message);
   const headers = deadLetterHeaders(
@@ -92,7 +127,10 @@ export async function settleDead(nats: Nats, message: JsMsg, reason: DeadLetterR
     },
     900_000,
   );
-  if (reason !== "conflict") await writeRow(nats, message.info.stream, group, facts.eventId, (before) => deadRow(facts.row, { reason, headers }, before));
+  if (reason !== "conflict")
+    await writeRow(nats, message.info.stream, group, facts.eventId, (before) =>
+      deadRow(facts.row, { reason, headers }, before),
+    );
   await nats.js.publish(dlqSubject(stream, group, reason), message.data, { headers: headersOf(headers) });
   message.term();
   await nats.nc.flush();
@@ -127,13 +165,37 @@ export function headersOf(record: Readonly<Record<string, string>>): MsgHdrs {
 function factsOf(message: JsMsg) {
   const storeTime = parseAckReply(replyOf(message))?.storeTime ?? "";
   const eventId = eventIdOf(toRecord(message.headers), message.info.stream, message.seq, storeTime);
-  return { eventId, row: { eventId, bodySha256: sha256Hex(message.data), sequence: message.seq, storeTime, member: "m1", language: "ts" as const, at: new Date().toISOString() } };
+  return {
+    eventId,
+    row: {
+      eventId,
+      bodySha256: sha256Hex(message.data),
+      sequence: message.seq,
+      storeTime,
+      member: "m1",
+      language: "ts" as const,
+      at: new Date().toISOString(),
+    },
+  };
 }
 
-async function writeRow(nats: Nats, stream: string, group: string, eventId: string, make: (before: LedgerRow | undefined) => LedgerRow): Promise<void> {
+async function writeRow(
+  nats: Nats,
+  stream: string,
+  group: string,
+  eventId: string,
+  make: (before: LedgerRow | undefined) => LedgerRow,
+): Promise<void> {
   const key = ledgerKey(stream, group, eventId);
   const entry = await getEntry(nats, buckets.ledger, key);
-  const before = entry?.value === undefined ? undefined : (JSON.parse(new TextDecoder().decode(entry.value)) as LedgerRow);
-  const written = await putEntry(nats, buckets.ledger, key, JSON.stringify(make(before)), entry?.revision ?? 0);
+  const before =
+    entry?.value === undefined ? undefined : (JSON.parse(new TextDecoder().decode(entry.value)) as LedgerRow);
+  const written = await putEntry(
+    nats,
+    buckets.ledger,
+    key,
+    JSON.stringify(make(before)),
+    entry?.revision ?? 0,
+  );
   if (written === "conflict") throw new Error("the row changed");
 }

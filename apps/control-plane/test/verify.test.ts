@@ -14,7 +14,9 @@ afterAll(async () => {
 
 const verify = () => system.client.verify.query({ stream: "ORDERS", group: "billing" });
 const publish = (id: string, amount = 10) =>
-  system.nats.js.publish("orders.created", JSON.stringify(order(id, amount)), { headers: headersOf({ "Muster-Event-Id": `${id}.created`, "Muster-Contract": "order.v1" }) });
+  system.nats.js.publish("orders.created", JSON.stringify(order(id, amount)), {
+    headers: headersOf({ "Muster-Event-Id": `${id}.created`, "Muster-Contract": "order.v1" }),
+  });
 
 async function forget(eventId: string): Promise<void> {
   const key = ledgerKey("ORDERS", "billing", eventId);
@@ -33,7 +35,10 @@ test("finds every event once: done, dead, waiting", async () => {
   await settleDead(nats, await take(nats), "permanent");
   await take(nats);
   const account = await verify();
-  expect(account).toMatchObject({ ok: true, terms: { accepted: 4, done: 1, dead: 1, waiting: 2, lost: 0, ready: 1 } });
+  expect(account).toMatchObject({
+    ok: true,
+    terms: { accepted: 4, done: 1, dead: 1, waiting: 2, lost: 0, ready: 1 },
+  });
   expect(account.cannot_see.length).toBeGreaterThan(0);
 });
 
@@ -63,14 +68,21 @@ test("on a limits stream: each acknowledged message needs its row", async () => 
   const spec = specOf({ stream: "LOG", subjects: ["log.>"] });
   await client.groups.apply.mutate({ spec, stream: { retention: "limits" } });
   const account = () => client.verify.query({ stream: "LOG", group: "billing" });
-  for (const id of ["x", "y", "z"]) await nats.js.publish("log.created", JSON.stringify(order(id)), { headers: headersOf({ "Muster-Event-Id": `${id}.created` }) });
+  for (const id of ["x", "y", "z"])
+    await nats.js.publish("log.created", JSON.stringify(order(id)), {
+      headers: headersOf({ "Muster-Event-Id": `${id}.created` }),
+    });
   expect(await account()).toMatchObject({ ok: true, terms: { waiting: 3, accepted: 3 } });
   const first = await take(nats, "LOG");
   const second = await take(nats, "LOG");
   await second.ackAck();
   expect(await account()).toMatchObject({ ok: false, terms: { lost: 1 } });
   await first.ackAck();
-  expect(await account()).toMatchObject({ ok: false, terms: { lost: 2 }, lost: [{ sequence: 1 }, { sequence: 2 }] });
+  expect(await account()).toMatchObject({
+    ok: false,
+    terms: { lost: 2 },
+    lost: [{ sequence: 1 }, { sequence: 2 }],
+  });
 });
 
 test("a stream made again is not confused with the one before", async () => {
@@ -88,7 +100,10 @@ test("a stream made again is not confused with the one before", async () => {
 test("stays closed while work is in motion", async () => {
   const { nats, client } = system;
   await client.groups.apply.mutate({ spec: specOf({ stream: "BUSY", subjects: ["busy.>"] }) });
-  for (let i = 0; i < 300; i++) await nats.js.publish("busy.created", JSON.stringify(order(`${i}`)), { headers: headersOf({ "Muster-Event-Id": `busy-${i}` }) });
+  for (let i = 0; i < 300; i++)
+    await nats.js.publish("busy.created", JSON.stringify(order(`${i}`)), {
+      headers: headersOf({ "Muster-Event-Id": `busy-${i}` }),
+    });
   const accounts: Promise<{ ok: boolean }>[] = [];
   for (let i = 0; i < 300; i++) {
     const message = await take(nats, "BUSY");
@@ -98,5 +113,8 @@ test("stays closed while work is in motion", async () => {
     if (i % 50 === 49) await client.deadLetters.replay.mutate({ stream: "BUSY", filter: {} });
   }
   expect((await Promise.all(accounts)).map(({ ok }) => ok)).not.toContain(false);
-  expect(await client.verify.query({ stream: "BUSY", group: "billing" })).toMatchObject({ ok: true, terms: { accepted: 300 } });
+  expect(await client.verify.query({ stream: "BUSY", group: "billing" })).toMatchObject({
+    ok: true,
+    terms: { accepted: 300 },
+  });
 });

@@ -16,7 +16,7 @@ process.once("SIGINT", () => stop.abort());
 process.once("SIGTERM", () => stop.abort());
 
 const server = process.env["NATS_URL"] ? undefined : await startNats({ port, storeDir });
-say(`NATS ${process.env["NATS_URL"] ?? server?.url}, control plane ${plane}`);
+say(`NATS ${server?.url ?? process.env["NATS_URL"]}, control plane ${plane}`);
 try {
   const file = process.env["MUSTER_DEV_GROUP"] ?? join(root, "infra/groups/orders.json");
   await applyWhenReady(JSON.parse(await readFile(file, "utf8")));

@@ -15,7 +15,14 @@ const help = `Usage: ./muster <command>
 
 const [command = "help", ...args] = process.argv.slice(2);
 
+/** Commands that explain themselves; of the others the list says it all. */
+const explained = ["demo", "resolve"];
+
 async function main(): Promise<number> {
+  if (!explained.includes(command) && args.some((word) => word === "--help" || word === "-h")) {
+    process.stdout.write(help);
+    return 0;
+  }
   switch (command) {
     case "help":
     case "-h":

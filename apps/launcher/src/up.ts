@@ -17,10 +17,10 @@ export async function up(args: readonly string[], ready: Ready): Promise<number>
   }
   const all: { kill(signal?: NodeJS.Signals): unknown }[] = [];
   // Only the first signal drains. All children are detached: a Ctrl-C reaches us alone, NATS goes last.
-  const stopped = new Promise<number>((done) => {
+  const stopped = new Promise<"asked to">((done) => {
     const stop = (signal: NodeJS.Signals): void => {
       for (const other of signals) process.off(other, stop).once(other, () => killAll(all));
-      done(0);
+      done("asked to");
     };
     for (const signal of signals) process.once(signal, stop);
   });
@@ -57,21 +57,18 @@ export async function up(args: readonly string[], ready: Ready): Promise<number>
   );
   say("Ctrl-C drains and ends it");
 
-  const lost = (what: string) => (): number => {
-    say(`${what} ended by itself; ending the rest`);
-    return 1;
-  };
-  const code = await Promise.race([
+  const ended = await Promise.race([
     stopped,
-    plane.exited.then(lost("the control plane")),
-    nats.then(lost("NATS")),
+    plane.exited.then(() => "control plane"),
+    nats.then(() => "NATS"),
   ]);
+  if (ended !== "asked to") say(`${ended} ended unasked; ending the rest`);
   say("draining");
   for (const worker of workers) worker.kill("SIGTERM");
   await Promise.all(workers.map((worker) => worker.exited));
   plane.kill("SIGTERM");
   await plane.exited;
-  return code;
+  return ended === "asked to" ? 0 : 1;
 }
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;

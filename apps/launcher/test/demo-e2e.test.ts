@@ -77,6 +77,16 @@ describe("./muster demo", { timeout: TIMEOUT_MS }, () => {
     await expectClosed(/NATS (nats:\S+),/.exec(line)?.[1]);
   });
 
+  it("kills everything when it is stopped twice", async () => {
+    await using demo = startProcess("demo", [process.execPath, main, "--orders", "5000"], { NATS_URL: "" });
+    await demo.waitForLine(/^publishing /, TIMEOUT_MS);
+    const children = childrenOf(demo.pid);
+    demo.kill("SIGTERM");
+    demo.kill("SIGINT");
+    expect((await demo.exited).code).toBeOneOf([130, 143]);
+    await waitFor("the children to be gone", () => children.every((pid) => !isAlive(pid)));
+  });
+
   it("fails, and names the log, when a worker ends by itself", async () => {
     await using demo = startProcess("demo", [process.execPath, main, "--orders", "5000"], { NATS_URL: "" });
     await demo.waitForLine(/^publishing /, TIMEOUT_MS);

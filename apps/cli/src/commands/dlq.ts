@@ -33,7 +33,9 @@ export function addDlq(program: Command, client: () => Client, format: () => For
     .description("one dead letter: payload, headers, history")
     .argument("<stream>")
     .argument("<id>")
-    .action(async (stream: string, id: string) => print(format(), await client().deadLetters.get.query({ stream, id }), view));
+    .action(async (stream: string, id: string) =>
+      print(format(), await client().deadLetters.get.query({ stream, id }), view),
+    );
 
   dlq
     .command("replay")
@@ -50,18 +52,28 @@ export function addDlq(program: Command, client: () => Client, format: () => For
     .action(async (stream: string, id: string | undefined, options: ReplayOptions) => {
       const answer = await client().deadLetters.replay.mutate(replayInput(stream, id, options));
       print(format(), answer, report);
-      if (answer.outcomes.some(({ outcome }) => outcome !== "replayed" && outcome !== "would_replay")) endWithFailure();
+      if (answer.outcomes.some(({ outcome }) => outcome !== "replayed" && outcome !== "would_replay"))
+        endWithFailure();
     });
 }
 
-type ReplayOptions = { group?: string; reason?: string; all?: boolean; limit?: number; force?: boolean; asEventId?: string; dryRun?: boolean };
+type ReplayOptions = {
+  group?: string;
+  reason?: string;
+  all?: boolean;
+  limit?: number;
+  force?: boolean;
+  asEventId?: string;
+  dryRun?: boolean;
+};
 
 function replayInput(stream: string, id: string | undefined, options: ReplayOptions): ReplayInput {
   const { group, reason, all, limit, force, asEventId, dryRun } = options;
   const isSelection = group !== undefined || reason !== undefined || all === true;
   const forced = force === undefined ? {} : { force };
   if (id !== undefined) {
-    if (isSelection || limit !== undefined || dryRun === true) throw new CliError("an id goes with --force and --as-event-id only", 2);
+    if (isSelection || limit !== undefined || dryRun === true)
+      throw new CliError("an id goes with --force and --as-event-id only", 2);
     return { stream, id, ...forced, ...(asEventId === undefined ? {} : { as_event_id: asEventId }) };
   }
   if (!isSelection) throw new CliError("give an id, or --group, --reason or --all", 2);
@@ -89,7 +101,10 @@ function page({ items, next_cursor }: Page): string {
     item.last_at,
     item.done_since ?? "",
   ]);
-  const shown = table(["id", "group", "reason", "event id", "error", "attempts", "by", "replays", "at", "done since"], rows);
+  const shown = table(
+    ["id", "group", "reason", "event id", "error", "attempts", "by", "replays", "at", "done since"],
+    rows,
+  );
   return next_cursor === undefined ? shown : `${shown}\n\nmore: --cursor ${next_cursor}`;
 }
 
@@ -110,15 +125,32 @@ function view(letter: View): string {
   ]);
   const history = table(
     ["attempt", "outcome", "by", "started", "error"],
-    letter.history.map((entry) => [entry.attempt, entry.outcome, `${entry.language} ${entry.member}`, entry.started_at, entry.error]),
+    letter.history.map((entry) => [
+      entry.attempt,
+      entry.outcome,
+      `${entry.language} ${entry.member}`,
+      entry.started_at,
+      entry.error,
+    ]),
   );
   const headers = list(Object.entries(letter.headers).map(([name, value]) => [safe(name), value]));
-  const payload = letter.payload_text === undefined ? `${letter.payload_base64} (base64: it is not UTF-8)` : safe(letter.payload_text);
-  return [facts, ...(letter.history.length > 0 ? [`history\n${history}`] : []), `headers\n${headers}`, `payload (${letter.size} bytes)\n${payload}`].join("\n\n");
+  const payload =
+    letter.payload_text === undefined
+      ? `${letter.payload_base64} (base64: it is not UTF-8)`
+      : safe(letter.payload_text);
+  return [
+    facts,
+    ...(letter.history.length > 0 ? [`history\n${history}`] : []),
+    `headers\n${headers}`,
+    `payload (${letter.size} bytes)\n${payload}`,
+  ].join("\n\n");
 }
 
 function report({ counts, more, outcomes }: Report): string {
-  const total = Object.entries(counts).map(([outcome, count]) => `${count} ${outcome.replace("_", " ")}`).join(", ") || "no dead letters";
+  const total =
+    Object.entries(counts)
+      .map(([outcome, count]) => `${count} ${outcome.replace("_", " ")}`)
+      .join(", ") || "no dead letters";
   const left = more > 0 ? `\n${more} more were left out by the limit; run it again for the next` : "";
   const bad = outcomes.filter((item) => "code" in item);
   const shown = outcomes.length <= 20 ? outcomes : bad.slice(0, 100);
@@ -129,6 +161,12 @@ function report({ counts, more, outcomes }: Report): string {
     "event_id" in item ? item.event_id : "",
     "error" in item ? `${item.code}: ${item.error}` : `replay ${item.replay_number}`,
   ]);
-  const why = bad.length > 0 && shown.length < 6 ? `\n${bad.slice(0, 5).map((item) => ("error" in item ? safe(`${item.id}: ${item.error}`) : "")).join("\n")}` : "";
+  const why =
+    bad.length > 0 && shown.length < 6
+      ? `\n${bad
+          .slice(0, 5)
+          .map((item) => ("error" in item ? safe(`${item.id}: ${item.error}`) : ""))
+          .join("\n")}`
+      : "";
   return `${table(["id", "outcome", "event id", "note"], rows)}${why}\n\n${total}${left}`;
 }

@@ -37,15 +37,24 @@ export function addGroups(program: Command, client: () => Client, format: () => 
     .description("one group: its spec, its members, its figures")
     .argument("<stream>")
     .argument("<group>")
-    .action(async (stream: string, group: string) => print(format(), await client().groups.get.query({ stream, group }), view));
+    .action(async (stream: string, group: string) =>
+      print(format(), await client().groups.get.query({ stream, group }), view),
+    );
 }
 
-type ApplyOptions = { file: string; retention?: string; maxAgeMs?: number; replicas?: number; storage?: string };
+type ApplyOptions = {
+  file: string;
+  retention?: string;
+  maxAgeMs?: number;
+  replicas?: number;
+  storage?: string;
+};
 
 /** A file is a spec, or `{"spec": …, "stream": …}`; the flags stand above it. */
 async function inputOf(options: ApplyOptions): Promise<ApplyInput> {
   const document = (await readJson(options.file)) as { spec?: unknown; stream?: unknown } | null;
-  if (typeof document !== "object" || document === null) throw new CliError(`${options.file} holds no spec`, 2);
+  if (typeof document !== "object" || document === null)
+    throw new CliError(`${options.file} holds no spec`, 2);
   const isWrapped = typeof document.spec === "object";
   const stream = {
     ...(isWrapped && typeof document.stream === "object" ? document.stream : {}),
@@ -76,7 +85,9 @@ function lines(groups: Lines): string {
     groups.map((group) => [
       group.stream,
       group.group,
-      Object.entries(group.members).map(([language, count]) => `${language} ${count}`).join(", ") || "none",
+      Object.entries(group.members)
+        .map(([language, count]) => `${language} ${count}`)
+        .join(", ") || "none",
       group.ready,
       group.in_flight,
       group.backing_off,
@@ -104,9 +115,16 @@ function view(group: View): string {
     ["backing off", group.backing_off],
     ["ack pending", group.ack_pending],
     ["redelivered", group.redelivered],
-    ["dead", Object.entries(group.dead_by_reason).map(([reason, count]) => `${reason} ${count}`).join(", ") || 0],
+    [
+      "dead",
+      Object.entries(group.dead_by_reason)
+        .map(([reason, count]) => `${reason} ${count}`)
+        .join(", ") || 0,
+    ],
     ...(group.has_stream ? [] : [["missing", "the stream; apply the group again"] as const]),
-    ...(group.has_stream && !group.has_consumer ? [["missing", "the consumer; apply the group again"] as const] : []),
+    ...(group.has_stream && !group.has_consumer
+      ? [["missing", "the consumer; apply the group again"] as const]
+      : []),
   ]);
   if (group.members.length === 0) return `${figures}\n\nno members; start one with: muster worker ts|go|py`;
   const members = table(

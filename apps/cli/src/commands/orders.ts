@@ -20,7 +20,10 @@ export function addOrders(program: Command, client: () => Client, format: () => 
   orders
     .command("publish")
     .description("publish events; exit code 1 when one is not taken")
-    .option("-f, --file <file>", "orders as JSON (one, an array, or one a line), or {event, order, event_id}; - reads standard input")
+    .option(
+      "-f, --file <file>",
+      "orders as JSON (one, an array, or one a line), or {event, order, event_id}; - reads standard input",
+    )
     .option("--event <event>", "created, updated or shipped", "created")
     .option("--stream <stream>", "refuse unless this stream takes them")
     .option("--event-id <id>", "instead of <order id>.<event>")
@@ -32,7 +35,8 @@ export function addOrders(program: Command, client: () => Client, format: () => 
     .action(async (options: PublishOptions) => {
       const answer = await publishAll(client(), await itemsOf(options), options.stream);
       print(format(), answer, published);
-      if (answer.outcomes.some(({ outcome }) => outcome === "invalid" || outcome === "failed")) endWithFailure();
+      if (answer.outcomes.some(({ outcome }) => outcome === "invalid" || outcome === "failed"))
+        endWithFailure();
     });
 
   orders
@@ -41,7 +45,9 @@ export function addOrders(program: Command, client: () => Client, format: () => 
     .argument("<stream>")
     .argument("<group>")
     .argument("<id>", "the order's id")
-    .action(async (stream: string, group: string, id: string) => print(format(), await client().orders.get.query({ stream, group, id }), order));
+    .action(async (stream: string, group: string, id: string) =>
+      print(format(), await client().orders.get.query({ stream, group, id }), order),
+    );
 }
 
 type PublishOptions = {
@@ -66,7 +72,8 @@ async function itemsOf(options: PublishOptions): Promise<Item[]> {
       throw new CliError("give --id, --customer and --amount, or -f with the orders", 2);
     }
     const amount = Number(options.amount);
-    if (options.amount.trim() === "" || !Number.isFinite(amount)) throw new CliError(`--amount ${options.amount} is no number`, 2);
+    if (options.amount.trim() === "" || !Number.isFinite(amount))
+      throw new CliError(`--amount ${options.amount} is no number`, 2);
     const { id, customer, status, createdAt = new Date().toISOString() } = options;
     return [{ event, order: { id, customer, amount, status, created_at: createdAt }, ...eventId }];
   }
@@ -83,9 +90,13 @@ async function publishAll(client: Client, items: Item[], stream: string | undefi
   const all: Published = { counts: {}, outcomes: [] };
   for (const orders of requests(items)) {
     const offset = all.outcomes.length;
-    const answer = await client.orders.publish.mutate({ orders, ...(stream === undefined ? {} : { stream }) });
+    const answer = await client.orders.publish.mutate({
+      orders,
+      ...(stream === undefined ? {} : { stream }),
+    });
     all.outcomes.push(...answer.outcomes.map((outcome) => ({ ...outcome, index: outcome.index + offset })));
-    for (const [outcome, count] of Object.entries(answer.counts)) all.counts[outcome] = (all.counts[outcome] ?? 0) + count;
+    for (const [outcome, count] of Object.entries(answer.counts))
+      all.counts[outcome] = (all.counts[outcome] ?? 0) + count;
   }
   return all;
 }
@@ -108,7 +119,9 @@ function* requests(items: Item[]): Generator<Item[]> {
 
 function published({ counts, outcomes }: Published): string {
   const bad = outcomes.filter((item) => "code" in item);
-  const total = Object.entries(counts).map(([outcome, count]) => `${count} ${outcome}`).join(", ");
+  const total = Object.entries(counts)
+    .map(([outcome, count]) => `${count} ${outcome}`)
+    .join(", ");
   if (bad.length === 0 && outcomes.length > 20) return total;
   const shown = outcomes.length > 20 ? bad.slice(0, 100) : outcomes;
   const rows = shown.map((item) => [

@@ -36,7 +36,9 @@ function verified({ terms, lost, ok, cannot_see }: Verified): string {
     ["repeats", terms.repeats],
     ["conflicts", terms.conflicts],
   ]);
-  const missing = lost.map((one) => ("event_id" in one ? `  event ${safe(one.event_id)}` : `  message ${one.sequence}`));
+  const missing = lost.map((one) =>
+    "event_id" in one ? `  event ${safe(one.event_id)}` : `  message ${one.sequence}`,
+  );
   const result = ok ? "the account closes: nothing is lost" : `LOST: ${terms.lost}\n${missing.join("\n")}`;
   return `${account}\n\n${result}\n\nnot seen by this account:\n${cannot_see.map((line) => `  ${safe(line)}`).join("\n")}`;
 }

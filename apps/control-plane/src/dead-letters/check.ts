@@ -33,17 +33,25 @@ export async function checkReplay(
   isResumed = false,
 ): Promise<Check> {
   const original = letter.headers["Muster-Dlq-Subject"] ?? "";
-  if (!isSubject(original)) return refused("bad_subject", `its subject ${JSON.stringify(original)} cannot be published to`);
+  if (!isSubject(original))
+    return refused("bad_subject", `its subject ${JSON.stringify(original)} cannot be published to`);
   const headers = replayHeaders(letter.headers);
   if (options.as_event_id !== undefined) headers["Muster-Event-Id"] = options.as_event_id;
   const size = bytesOf(headers) + letter.body.byteLength;
-  if (size > target.maxBytes) return refused("too_large", `its message of ${size} bytes is more than the ${target.maxBytes} that stream ${letter.stream} takes`);
+  if (size > target.maxBytes)
+    return refused(
+      "too_large",
+      `its message of ${size} bytes is more than the ${target.maxBytes} that stream ${letter.stream} takes`,
+    );
 
   const contract = await checkContract(letter, target, headers["Muster-Contract"]);
   if (contract !== undefined) return contract;
   const replayNumber = replayNumberOf(letter.headers["Muster-Dlq-Replay-Number"]);
   if (replayNumber >= MAX_REPLAYS && options.force !== true) {
-    return refused("parked", `it was replayed ${replayNumber} times and failed again; mend the cause, then replay it with force`);
+    return refused(
+      "parked",
+      `it was replayed ${replayNumber} times and failed again; mend the cause, then replay it with force`,
+    );
   }
   const event = isResumed ? undefined : await checkEvent(nats, letter, options);
   if (event !== undefined) return event;
@@ -56,27 +64,54 @@ export async function checkReplay(
   };
 }
 
-async function checkContract(letter: DeadLetter, target: Target, named: string | undefined): Promise<Check | undefined> {
+async function checkContract(
+  letter: DeadLetter,
+  target: Target,
+  named: string | undefined,
+): Promise<Check | undefined> {
   const contract = named || (target.spec.contracts[0] ?? "");
   if (!target.spec.contracts.includes(contract)) {
-    return refused("unknown_contract", `group ${letter.group} does not accept contract ${contract}; it accepts ${target.spec.contracts.join(", ")}`);
+    return refused(
+      "unknown_contract",
+      `group ${letter.group} does not accept contract ${contract}; it accepts ${target.spec.contracts.join(", ")}`,
+    );
   }
   const verdict = await target.verdict(contract);
-  if (verdict === undefined) return refused("unknown_contract", `contract ${contract} is not there; apply the group again`);
+  if (verdict === undefined)
+    return refused("unknown_contract", `contract ${contract} is not there; apply the group again`);
   const answer = verdict(letter.body);
-  return answer.ok ? undefined : refused("invalid", `its body is not valid: ${answer.error} (${answer.code}); the publisher must send a corrected one`);
+  return answer.ok
+    ? undefined
+    : refused(
+        "invalid",
+        `its body is not valid: ${answer.error} (${answer.code}); the publisher must send a corrected one`,
+      );
 }
 
-async function checkEvent(nats: Nats, letter: DeadLetter, options: ReplayOptions): Promise<Check | undefined> {
+async function checkEvent(
+  nats: Nats,
+  letter: DeadLetter,
+  options: ReplayOptions,
+): Promise<Check | undefined> {
   if (options.as_event_id !== undefined) {
     const row = await getRow(nats, letter.stream, letter.group, options.as_event_id);
     if (row === undefined && options.as_event_id !== letter.eventId) return undefined;
-    return refused("event_id_taken", `event ${options.as_event_id} is known to group ${letter.group} already; choose another event id`);
+    return refused(
+      "event_id_taken",
+      `event ${options.as_event_id} is known to group ${letter.group} already; choose another event id`,
+    );
   }
-  if (letter.reason === "conflict") return refused("conflict", "its event was settled with another body; it can only go back as an event of its own (as_event_id)");
+  if (letter.reason === "conflict")
+    return refused(
+      "conflict",
+      "its event was settled with another body; it can only go back as an event of its own (as_event_id)",
+    );
   const row = await getRow(nats, letter.stream, letter.group, letter.eventId);
   if (row?.status === "done" && row.body_sha256 !== sha256Hex(letter.body)) {
-    return refused("conflict", `its event was done since (${row.at}) with another body; it can only go back as an event of its own (as_event_id)`);
+    return refused(
+      "conflict",
+      `its event was done since (${row.at}) with another body; it can only go back as an event of its own (as_event_id)`,
+    );
   }
   return undefined;
 }
@@ -87,5 +122,8 @@ function refused(code: string, error: string): Check {
 
 // As the server counts: the version line, each header with its colon and line ends, the empty line.
 function bytesOf(headers: Record<string, string>): number {
-  return Object.entries(headers).reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value) + 4, 14);
+  return Object.entries(headers).reduce(
+    (sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value) + 4,
+    14,
+  );
 }

@@ -31,10 +31,16 @@ export type ReplayRecord = z.infer<typeof ReplayRecord>;
 export type Claim = { key: string; record: ReplayRecord; revision: number };
 
 /** What a replay claims: which dead letter, and as which event it goes back. */
-export type Claimed = Pick<ReplayRecord, "id" | "group" | "event_id" | "sequence" | "store_time"> & { as_event_id?: string };
+export type Claimed = Pick<ReplayRecord, "id" | "group" | "event_id" | "sequence" | "store_time"> & {
+  as_event_id?: string;
+};
 
 /** The record of a dead letter's replay, with its revision. A deleted one has only a revision. */
-export async function readClaim(nats: Nats, stream: string, id: string): Promise<{ record?: ReplayRecord; revision: number }> {
+export async function readClaim(
+  nats: Nats,
+  stream: string,
+  id: string,
+): Promise<{ record?: ReplayRecord; revision: number }> {
   const entry = await getEntry(nats, buckets.replays, keyOf(stream, id));
   const record = entry?.value === undefined ? undefined : parse(entry.value);
   return { revision: entry?.revision ?? 0, ...(record === undefined ? {} : { record }) };

@@ -29,13 +29,22 @@ export type DeadLetterLine = {
 };
 
 /** Which dead letters, and how many; `cursor` is the last page's `next_cursor`. */
-export type ListQuery = { stream: string; group?: string | undefined; reason?: string | undefined; cursor?: number | undefined; limit: number };
+export type ListQuery = {
+  stream: string;
+  group?: string | undefined;
+  reason?: string | undefined;
+  cursor?: number | undefined;
+  limit: number;
+};
 
 /**
  * A page of dead letters. The whole selection is read for each page, because a copy can lie
  * anywhere and must not show up as a letter of its own.
  */
-export async function listDeadLetters(nats: Nats, query: ListQuery): Promise<{ items: DeadLetterLine[]; next_cursor?: number }> {
+export async function listDeadLetters(
+  nats: Nats,
+  query: ListQuery,
+): Promise<{ items: DeadLetterLine[]; next_cursor?: number }> {
   checkStream(query.stream);
   if (query.group !== undefined) checkName("group", query.group);
   await getStream(nats, dlqStream(query.stream));
@@ -44,7 +53,9 @@ export async function listDeadLetters(nats: Nats, query: ListQuery): Promise<{ i
   const page = rest.slice(0, query.limit);
   const items = await Promise.all(page.map((letter) => toLine(nats, letter)));
   const last = page.at(-1);
-  return rest.length > page.length && last !== undefined ? { items, next_cursor: firstSequence(last) } : { items };
+  return rest.length > page.length && last !== undefined
+    ? { items, next_cursor: firstSequence(last) }
+    : { items };
 }
 
 /** The line of one dead letter. */

@@ -22,10 +22,17 @@ export type DeadLetter = {
 };
 
 /** The dead letters of a stream in order, each once, with all its copies. */
-export async function readDeadLetters(nats: Nats, stream: string, group?: string, reason?: string): Promise<DeadLetter[]> {
+export async function readDeadLetters(
+  nats: Nats,
+  stream: string,
+  group?: string,
+  reason?: string,
+): Promise<DeadLetter[]> {
   const found = new Map<string, DeadLetter>();
   try {
-    for await (const message of scanStream(nats, dlqStream(stream), { filter: filterOf(stream, group, reason) })) {
+    for await (const message of scanStream(nats, dlqStream(stream), {
+      filter: filterOf(stream, group, reason),
+    })) {
       const letter = toDeadLetter(stream, message);
       const first = found.get(letter.id);
       // A copy outlived the dedupe window of the stream; it is the same dead letter.
@@ -39,7 +46,11 @@ export async function readDeadLetters(nats: Nats, stream: string, group?: string
 }
 
 /** The dead letter with all its copies, or nothing. The id names its group, which narrows the search. */
-export async function findDeadLetter(nats: Nats, stream: string, id: string): Promise<DeadLetter | undefined> {
+export async function findDeadLetter(
+  nats: Nats,
+  stream: string,
+  id: string,
+): Promise<DeadLetter | undefined> {
   const letters = await readDeadLetters(nats, stream, groupOf(id));
   return letters.find((letter) => letter.id === id);
 }
@@ -47,7 +58,11 @@ export async function findDeadLetter(nats: Nats, stream: string, id: string): Pr
 /** The dead letter, or error `not_found`. */
 export async function getStoredDeadLetter(nats: Nats, stream: string, id: string): Promise<DeadLetter> {
   const letter = await findDeadLetter(nats, stream, id);
-  if (letter === undefined) throw fail("not_found", `dead letter ${id} is not in ${dlqStream(stream)}: replayed, discarded, or never there`);
+  if (letter === undefined)
+    throw fail(
+      "not_found",
+      `dead letter ${id} is not in ${dlqStream(stream)}: replayed, discarded, or never there`,
+    );
   return letter;
 }
 

@@ -37,7 +37,10 @@ export async function replay(nats: Nats, query: ReplayQuery, hooks: ReplayHooks 
   const letters = await readDeadLetters(nats, query.stream, query.filter.group, query.filter.reason);
   const chosen = letters.slice(0, query.limit);
   const { force, dry_run } = query;
-  return report(await replayAll(nats, query.stream, chosen, { force, dry_run }, hooks), letters.length - chosen.length);
+  return report(
+    await replayAll(nats, query.stream, chosen, { force, dry_run }, hooks),
+    letters.length - chosen.length,
+  );
 }
 
 async function replayAll(
@@ -74,7 +77,12 @@ function failed(id: string, error: unknown): ReplayOutcome {
 }
 
 function missing(id: string): ReplayOutcome {
-  return { id, outcome: "gone", code: "not_found", error: `dead letter ${id} is not there: replayed, discarded, or never there` };
+  return {
+    id,
+    outcome: "gone",
+    code: "not_found",
+    error: `dead letter ${id} is not there: replayed, discarded, or never there`,
+  };
 }
 
 function report(outcomes: ReplayOutcome[], more: number): ReplayReport {

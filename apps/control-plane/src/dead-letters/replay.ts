@@ -7,7 +7,16 @@ import { getRow } from "../nats/ledger.ts";
 import { publish } from "../nats/publish.ts";
 import { messageAt } from "../nats/scan.ts";
 import { type Check, checkReplay, type ReplayOptions } from "./check.ts";
-import { type Claim, finishClaim, isHeld, LEASE_MS, type ReplayRecord, readClaim, releaseClaim, takeClaim } from "./claim.ts";
+import {
+  type Claim,
+  finishClaim,
+  isHeld,
+  LEASE_MS,
+  type ReplayRecord,
+  readClaim,
+  releaseClaim,
+  takeClaim,
+} from "./claim.ts";
 import { type DeadLetter, toDeadLetter } from "./read.ts";
 import type { Target } from "./target.ts";
 
@@ -50,7 +59,8 @@ export async function replayOne(
   if (isHeld(before.record, now())) return held(id);
   const other = await otherEvent(nats, letter, before.record, options);
   if (other !== undefined) return { id, outcome: "refused", code: "begun_as_event", error: other };
-  if (options.dry_run === true) return { id, outcome: "would_replay", event_id: check.eventId, replay_number: check.replayNumber };
+  if (options.dry_run === true)
+    return { id, outcome: "would_replay", event_id: check.eventId, replay_number: check.replayNumber };
 
   const claim = await takeClaim(nats, stream, claimed(letter, options), before, { nowMs: now(), leaseMs });
   if (claim === undefined) return held(id);
@@ -72,16 +82,33 @@ export async function replayOne(
 
 type Ready = Extract<Check, { type: "ready" }>;
 
-async function send(nats: Nats, letter: DeadLetter, check: Ready, claim: Claim, now: () => number): Promise<number | ReplayOutcome> {
+async function send(
+  nats: Nats,
+  letter: DeadLetter,
+  check: Ready,
+  claim: Claim,
+  now: () => number,
+): Promise<number | ReplayOutcome> {
   const { id, stream } = letter;
   // Stalled for longer than the lease: somebody else may be at it.
   if (now() >= Date.parse(claim.record.lease_until)) return held(id);
   const answer = await publish(nats, check.subject, letter.body, check.headers);
   if (answer.type === "stored" && answer.stream === stream) return answer.seq;
   await releaseClaim(nats, claim);
-  if (answer.type === "refused") return { id, outcome: "failed", code: "stream_refused", error: `stream ${stream} refused it: ${answer.error} (${answer.errCode})` };
+  if (answer.type === "refused")
+    return {
+      id,
+      outcome: "failed",
+      code: "stream_refused",
+      error: `stream ${stream} refused it: ${answer.error} (${answer.errCode})`,
+    };
   const where = answer.type === "stored" ? `stream ${answer.stream} took it instead` : "no stream took it";
-  return { id, outcome: "failed", code: "no_stream", error: `${where} on ${check.subject}; the dead letter stays. Apply the group again` };
+  return {
+    id,
+    outcome: "failed",
+    code: "no_stream",
+    error: `${where} on ${check.subject}; the dead letter stays. Apply the group again`,
+  };
 }
 
 async function isStillThere(nats: Nats, letter: DeadLetter): Promise<boolean> {
@@ -95,7 +122,10 @@ async function remove(nats: Nats, stream: string, sequence: number): Promise<voi
   } catch (error) {
     // Gone already: a replay that took over from us was quicker.
     if (error instanceof JetStreamApiError && (await messageAt(nats, stream, sequence)) === undefined) return;
-    throw asMusterError(error) ?? fail("nats_error", `dead letter at ${sequence} of ${stream} could not be deleted`, error);
+    throw (
+      asMusterError(error) ??
+      fail("nats_error", `dead letter at ${sequence} of ${stream} could not be deleted`, error)
+    );
   }
 }
 
@@ -130,9 +160,19 @@ async function otherEvent(
 }
 
 function held(id: string): ReplayOutcome {
-  return { id, outcome: "held", code: "held", error: "another replay of it is under way; it is free again when that ends, or after 30 s" };
+  return {
+    id,
+    outcome: "held",
+    code: "held",
+    error: "another replay of it is under way; it is free again when that ends, or after 30 s",
+  };
 }
 
 function gone(id: string): ReplayOutcome {
-  return { id, outcome: "gone", code: "not_found", error: "it is no longer among the dead letters: replayed or discarded meanwhile" };
+  return {
+    id,
+    outcome: "gone",
+    code: "not_found",
+    error: "it is no longer among the dead letters: replayed or discarded meanwhile",
+  };
 }

@@ -32,7 +32,12 @@ export function createTargets(nats: Nats, stream: string): (group: string) => Pr
   };
 }
 
-async function findTarget(nats: Nats, stream: string, group: string, info: Promise<StreamInfo>): Promise<Target> {
+async function findTarget(
+  nats: Nats,
+  stream: string,
+  group: string,
+  info: Promise<StreamInfo>,
+): Promise<Target> {
   const { config } = await info;
   const { spec } = await getSpec(nats, stream, group);
   const filter = replayFilter(stream, group);
@@ -40,7 +45,10 @@ async function findTarget(nats: Nats, stream: string, group: string, info: Promi
   // On an interest stream a replay without its consumer would be acknowledged and gone.
   const takes = consumer !== undefined && isCovered(filtersOfConsumer(consumer.config), filter);
   if (!takes || !isCovered(config.subjects, filter)) {
-    throw fail("no_group", `group ${group} of stream ${stream} takes no replays: its consumer or the subject ${filter} is missing; apply the group again`);
+    throw fail(
+      "no_group",
+      `group ${group} of stream ${stream} takes no replays: its consumer or the subject ${filter} is missing; apply the group again`,
+    );
   }
   const verdicts = new Map<string, Promise<((body: Uint8Array) => Verdict) | undefined>>();
   const verdict = (contract: string) => {
@@ -53,7 +61,10 @@ async function findTarget(nats: Nats, stream: string, group: string, info: Promi
   return { stream, group, spec, maxBytes: Math.min(limit, maxPayload), verdict };
 }
 
-async function readVerdict(nats: Nats, contract: string): Promise<((body: Uint8Array) => Verdict) | undefined> {
+async function readVerdict(
+  nats: Nats,
+  contract: string,
+): Promise<((body: Uint8Array) => Verdict) | undefined> {
   const schema = await getText(nats, buckets.contracts, contract);
   return schema === undefined ? undefined : createVerdict(contract, JSON.parse(schema) as unknown);
 }

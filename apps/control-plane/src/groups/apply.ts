@@ -35,14 +35,23 @@ export async function applyGroup(nats: Nats, spec: GroupSpec, options: StreamOpt
   const replicas = options.replicas ?? found?.config.num_replicas ?? 1;
   const changes = await provisionBuckets(nats, replicas);
   const before = await readSpec(nats, spec.stream, spec.group);
-  changes.push({ what: `stream ${spec.stream}`, change: await provisionStream(nats, spec, options, await subjectsOf(nats, spec)) });
-  changes.push({ what: `stream ${dlqStream(spec.stream)}`, change: await provisionDlq(nats, spec.stream, replicas) });
+  changes.push({
+    what: `stream ${spec.stream}`,
+    change: await provisionStream(nats, spec, options, await subjectsOf(nats, spec)),
+  });
+  changes.push({
+    what: `stream ${dlqStream(spec.stream)}`,
+    change: await provisionDlq(nats, spec.stream, replicas),
+  });
   changes.push({ what: `consumer ${spec.group}`, change: await provisionConsumer(nats, spec) });
   changes.push(...(await provisionContracts(nats, spec.contracts)));
   const written = await writeSpec(nats, spec, before);
   await settle(nats, spec);
   if (written.type === "lost") {
-    throw fail("changed_meanwhile", `group ${spec.group} of stream ${spec.stream} was changed by somebody else (revision ${written.revision}); look at it and apply again`);
+    throw fail(
+      "changed_meanwhile",
+      `group ${spec.group} of stream ${spec.stream} was changed by somebody else (revision ${written.revision}); look at it and apply again`,
+    );
   }
   changes.push({ what: `spec ${groupKey(spec.stream, spec.group)}`, change: written.change });
   return { stream: spec.stream, group: spec.group, revision: written.revision, changes };
@@ -50,23 +59,35 @@ export async function applyGroup(nats: Nats, spec: GroupSpec, options: StreamOpt
 
 function checkServer(nats: Nats): void {
   if (maxMessageSize(nats) < DEAD_LETTER_ROOM) {
-    throw fail("server_unfit", `the server's max_payload of ${nats.nc.info?.max_payload} leaves no room for dead letters; set at least ${2 * DEAD_LETTER_ROOM}`);
+    throw fail(
+      "server_unfit",
+      `the server's max_payload of ${nats.nc.info?.max_payload} leaves no room for dead letters; set at least ${2 * DEAD_LETTER_ROOM}`,
+    );
   }
 }
 
-type Written = { type: "won"; revision: number; change: Change["change"] } | { type: "lost"; revision: number };
+type Written =
+  | { type: "won"; revision: number; change: Change["change"] }
+  | { type: "lost"; revision: number };
 
-async function writeSpec(nats: Nats, spec: GroupSpec, before: Awaited<ReturnType<typeof readSpec>>): Promise<Written> {
+async function writeSpec(
+  nats: Nats,
+  spec: GroupSpec,
+  before: Awaited<ReturnType<typeof readSpec>>,
+): Promise<Written> {
   const wanted = canonicalJson(spec);
   if (before.spec !== undefined && canonicalJson(before.spec) === wanted) {
     return { type: "won", revision: before.revision, change: "unchanged" };
   }
   const key = groupKey(spec.stream, spec.group);
   const revision = await putEntry(nats, buckets.groups, key, wanted, before.revision);
-  if (revision !== "conflict") return { type: "won", revision, change: before.spec === undefined ? "created" : "updated" };
+  if (revision !== "conflict")
+    return { type: "won", revision, change: before.spec === undefined ? "created" : "updated" };
   const now = await readSpec(nats, spec.stream, spec.group);
   const isEqual = now.spec !== undefined && canonicalJson(now.spec) === wanted;
-  return isEqual ? { type: "won", revision: now.revision, change: "unchanged" } : { type: "lost", revision: now.revision };
+  return isEqual
+    ? { type: "won", revision: now.revision, change: "unchanged" }
+    : { type: "lost", revision: now.revision };
 }
 
 /**
@@ -81,7 +102,10 @@ async function settle(nats: Nats, mine: GroupSpec): Promise<void> {
     if (stream !== "updated" && consumer !== "updated") return;
   }
   const { state } = await getStream(nats, mine.stream);
-  throw fail("changed_meanwhile", `stream ${mine.stream} (${state.messages} messages) keeps being changed by others; apply again when they are done`);
+  throw fail(
+    "changed_meanwhile",
+    `stream ${mine.stream} (${state.messages} messages) keeps being changed by others; apply again when they are done`,
+  );
 }
 
 /** The subjects a stream needs for all groups that are stored for it, and for this one. */

@@ -24,7 +24,8 @@ const all: readonly Bucket[] = [
 /** Makes the buckets that are missing. One that others made is taken as it is when it can serve. */
 export async function provisionBuckets(nats: Nats, replicas: number): Promise<Change[]> {
   const changes: Change[] = [];
-  for (const bucket of all) changes.push({ what: `bucket ${bucket.name}`, change: await provision(nats, bucket, replicas) });
+  for (const bucket of all)
+    changes.push({ what: `bucket ${bucket.name}`, change: await provision(nats, bucket, replicas) });
   return changes;
 }
 
@@ -36,13 +37,19 @@ async function provision(nats: Nats, bucket: Bucket, replicas: number): Promise<
     return (await createStream(nats, { ...wanted, name })) === "created" ? "created" : "unchanged";
   }
   if (found.config.max_msgs_per_subject < bucket.history || found.config.sealed) {
-    throw fail("foreign", `bucket ${bucket.name} is there but cannot serve: it keeps ${found.config.max_msgs_per_subject} values a key, ${bucket.history} are needed`);
+    throw fail(
+      "foreign",
+      `bucket ${bucket.name} is there but cannot serve: it keeps ${found.config.max_msgs_per_subject} values a key, ${bucket.history} are needed`,
+    );
   }
   // Without direct access members cannot get; with rollups one hostile put empties the bucket.
   const needsDirect = !found.config.allow_direct;
   const needsNoRollup = !bucket.hasMarkers && found.config.allow_rollup_hdrs;
   if (!needsDirect && !needsNoRollup) return "unchanged";
-  await updateStream(nats, name, { allow_direct: true, ...(needsNoRollup ? { allow_rollup_hdrs: false } : {}) });
+  await updateStream(nats, name, {
+    allow_direct: true,
+    ...(needsNoRollup ? { allow_rollup_hdrs: false } : {}),
+  });
   return "updated";
 }
 

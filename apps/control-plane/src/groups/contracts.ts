@@ -9,12 +9,13 @@ import { canonicalJson } from "./canonical.ts";
 /** Writes the JSON Schema of each contract where it differs from the one that is there. */
 export async function provisionContracts(nats: Nats, contracts: readonly string[]): Promise<Change[]> {
   const changes: Change[] = [];
-  for (const name of contracts) changes.push({ what: `contract ${name}`, change: await provision(nats, name) });
+  for (const name of contracts)
+    changes.push({ what: `contract ${name}`, change: await provision(nats, name) });
   return changes;
 }
 
 async function provision(nats: Nats, name: string): Promise<Change["change"]> {
-  const schema = canonicalJson(contractSchemas[name as keyof typeof contractSchemas]);
+  const schema = canonicalJson(contractSchemas[name]);
   for (let attempt = 0; attempt < 5; attempt++) {
     const entry = await getEntry(nats, buckets.contracts, name);
     const there = entry?.value === undefined ? undefined : new TextDecoder().decode(entry.value);

@@ -6,7 +6,11 @@ import type { Nats } from "../nats/connection.ts";
 const NOT_FOUND = 10059;
 
 /** Dead letters by group, then by reason, as they lie there (copies of one count each). */
-export async function countDead(nats: Nats, stream: string, group?: string): Promise<Map<string, Record<string, number>>> {
+export async function countDead(
+  nats: Nats,
+  stream: string,
+  group?: string,
+): Promise<Map<string, Record<string, number>>> {
   const counts = new Map<string, Record<string, number>>();
   for (const [subject, count] of Object.entries(await subjects(nats, stream, dlqFilter(stream, group)))) {
     const [, , , name = "", reason = ""] = subject.split(".");

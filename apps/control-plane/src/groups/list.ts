@@ -23,7 +23,9 @@ export type GroupLine = {
 export async function listGroups(nats: Nats): Promise<GroupLine[]> {
   const [specs, members] = await Promise.all([readSpecs(nats), readMembers(nats)]);
   const streams = [...new Set(specs.map(({ spec }) => spec.stream))];
-  const dead = new Map(await Promise.all(streams.map(async (stream) => [stream, await countDead(nats, stream)] as const)));
+  const dead = new Map(
+    await Promise.all(streams.map(async (stream) => [stream, await countDead(nats, stream)] as const)),
+  );
   const lines: GroupLine[] = [];
   for (const { spec, revision } of specs) {
     const { stream, group, paused } = spec;

@@ -4,7 +4,11 @@ import { readBucket } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
 
 /** Live members by `<stream>.<group>`; a record that does not pass its schema is left out. */
-export async function readMembers(nats: Nats, stream?: string, group?: string): Promise<Map<string, MemberRecord[]>> {
+export async function readMembers(
+  nats: Nats,
+  stream?: string,
+  group?: string,
+): Promise<Map<string, MemberRecord[]>> {
   const filter = stream === undefined ? ">" : group === undefined ? `${stream}.>` : `${stream}.${group}.>`;
   const members = new Map<string, MemberRecord[]>();
   for (const [key, { value }] of await readBucket(nats, buckets.members, filter)) {

@@ -13,22 +13,38 @@ export async function readSpec(nats: Nats, stream: string, group: string): Promi
   const entry = await getEntry(nats, buckets.groups, key);
   if (entry?.value === undefined) return { spec: undefined, revision: entry?.revision ?? 0 };
   const spec = parseSpec(entry.value);
-  if (spec === undefined) throw fail("bad_record", `the spec stored for ${key} does not pass its schema; look at its history in ${buckets.groups}`);
+  if (spec === undefined)
+    throw fail(
+      "bad_record",
+      `the spec stored for ${key} does not pass its schema; look at its history in ${buckets.groups}`,
+    );
   return { spec, revision: entry.revision };
 }
 
 /** The spec of a group, or error `no_group`. */
-export async function getSpec(nats: Nats, stream: string, group: string): Promise<{ spec: GroupSpec; revision: number }> {
+export async function getSpec(
+  nats: Nats,
+  stream: string,
+  group: string,
+): Promise<{ spec: GroupSpec; revision: number }> {
   const { spec, revision } = await readSpec(nats, stream, group).catch((error: unknown) => {
-    if (error instanceof Error && "code" in error && error.code === "no_bucket") return { spec: undefined, revision: 0 };
+    if (error instanceof Error && "code" in error && error.code === "no_bucket")
+      return { spec: undefined, revision: 0 };
     throw error;
   });
-  if (spec === undefined) throw fail("no_group", `there is no group ${group} on stream ${stream}; \`groups list\` shows those there are`);
+  if (spec === undefined)
+    throw fail(
+      "no_group",
+      `there is no group ${group} on stream ${stream}; \`groups list\` shows those there are`,
+    );
   return { spec, revision };
 }
 
 /** All specs, or those of one stream; what does not pass the schema is left out. */
-export async function readSpecs(nats: Nats, stream?: string): Promise<{ spec: GroupSpec; revision: number }[]> {
+export async function readSpecs(
+  nats: Nats,
+  stream?: string,
+): Promise<{ spec: GroupSpec; revision: number }[]> {
   const entries = await readBucket(nats, buckets.groups, stream === undefined ? ">" : `${stream}.>`);
   return [...entries.values()].flatMap(({ value, revision }) => {
     const spec = parseSpec(value);

@@ -23,11 +23,16 @@ export type StreamOptions = {
 const HOUR_MS = 3_600_000;
 
 /** Throws when the stream that is there cannot serve the spec; says nothing when there is none. */
-export function checkStreamFits(spec: GroupSpec, options: StreamOptions, found: StreamInfo | undefined): void {
+export function checkStreamFits(
+  spec: GroupSpec,
+  options: StreamOptions,
+  found: StreamInfo | undefined,
+): void {
   if (found === undefined) return;
   const { config } = found;
   const kind = kindOf(config);
-  if (kind !== undefined && kind !== "source") throw fail("foreign", `stream ${spec.stream} is Muster's own ${kind}, no source of work`);
+  if (kind !== undefined && kind !== "source")
+    throw fail("foreign", `stream ${spec.stream} is Muster's own ${kind}, no source of work`);
   for (const [field, given, is] of [
     ["retention", options.retention, config.retention],
     ["storage", options.storage, config.storage],
@@ -75,11 +80,20 @@ export async function provisionDlq(nats: Nats, stream: string, replicas: number)
     await updateStream(nats, name, { subjects: smallest([...found.config.subjects, ...subjects]) });
     return "updated";
   }
-  if (missing.length === 0 && found.config.retention === "limits" && found.config.discard === "new") return "adopted";
-  throw fail("foreign", `stream ${name} was not made by Muster and cannot hold dead letters; it must have subjects ${subjects.join(", ")}, retention limits, discard new`);
+  if (missing.length === 0 && found.config.retention === "limits" && found.config.discard === "new")
+    return "adopted";
+  throw fail(
+    "foreign",
+    `stream ${name} was not made by Muster and cannot hold dead letters; it must have subjects ${subjects.join(", ")}, retention limits, discard new`,
+  );
 }
 
-function newSource(nats: Nats, spec: GroupSpec, options: StreamOptions, subjects: readonly string[]): Partial<StreamConfig> {
+function newSource(
+  nats: Nats,
+  spec: GroupSpec,
+  options: StreamOptions,
+  subjects: readonly string[],
+): Partial<StreamConfig> {
   return {
     subjects: [...subjects],
     retention: options.retention ?? "workqueue",
@@ -94,14 +108,21 @@ function newSource(nats: Nats, spec: GroupSpec, options: StreamOptions, subjects
   };
 }
 
-function sourceChanges(nats: Nats, is: StreamConfig, options: StreamOptions, subjects: readonly string[]): Partial<StreamConfig> {
+function sourceChanges(
+  nats: Nats,
+  is: StreamConfig,
+  options: StreamOptions,
+  subjects: readonly string[],
+): Partial<StreamConfig> {
   const changes: Partial<StreamConfig> = {};
   // Subjects are only ever added: another group may need the rest.
   const wanted = smallest([...is.subjects, ...subjects]);
   if (!isSameSet(is.subjects, wanted)) changes.subjects = wanted;
   if (is.max_msg_size !== maxMessageSize(nats)) changes.max_msg_size = maxMessageSize(nats);
-  if (options.max_age_ms !== undefined && is.max_age !== ns(options.max_age_ms)) changes.max_age = ns(options.max_age_ms);
-  if (options.replicas !== undefined && is.num_replicas !== options.replicas) changes.num_replicas = options.replicas;
+  if (options.max_age_ms !== undefined && is.max_age !== ns(options.max_age_ms))
+    changes.max_age = ns(options.max_age_ms);
+  if (options.replicas !== undefined && is.num_replicas !== options.replicas)
+    changes.num_replicas = options.replicas;
   if (!is.allow_direct) changes.allow_direct = true;
   return changes;
 }
@@ -124,8 +145,13 @@ function checkForeign(spec: GroupSpec, options: StreamOptions, { config }: Strea
     .map((subject) => `its subjects do not cover ${subject}`);
   if (config.no_ack) problems.push("it sends no acks to publishers (no_ack)");
   if (config.sealed) problems.push("it is sealed");
-  if (options.max_age_ms !== undefined && config.max_age !== ns(options.max_age_ms)) problems.push("its max_age is another");
-  if (options.replicas !== undefined && config.num_replicas !== options.replicas) problems.push("it has another number of replicas");
+  if (options.max_age_ms !== undefined && config.max_age !== ns(options.max_age_ms))
+    problems.push("its max_age is another");
+  if (options.replicas !== undefined && config.num_replicas !== options.replicas)
+    problems.push("it has another number of replicas");
   if (problems.length === 0) return;
-  throw fail("foreign", `stream ${spec.stream} was not made by Muster, which leaves it as it is, and does not fit: ${problems.join("; ")}; change it with the tool that made it`);
+  throw fail(
+    "foreign",
+    `stream ${spec.stream} was not made by Muster, which leaves it as it is, and does not fit: ${problems.join("; ")}; change it with the tool that made it`,
+  );
 }

@@ -27,7 +27,10 @@ export async function getEntry(nats: Nats, bucket: string, key: string): Promise
   const revision = Number(headers?.last("Nats-Sequence") || 0);
   if (revision > 0) return { value: isMarker(headers) ? undefined : answer.data, revision };
   if (headers?.code === 404) return undefined;
-  throw fail("nats_error", `get of ${key} in ${bucket} failed: ${headers?.code ?? 0} ${headers?.description ?? ""}`);
+  throw fail(
+    "nats_error",
+    `get of ${key} in ${bucket} failed: ${headers?.code ?? 0} ${headers?.description ?? ""}`,
+  );
 }
 
 /** As {@link getEntry}, the value as text; deleted is nothing, and so is a bucket that was never made. */
@@ -61,7 +64,12 @@ export async function putEntry(
 }
 
 /** Deletes the key if it still is at `revision`; says whether it did. */
-export async function deleteEntry(nats: Nats, bucket: string, key: string, revision: number): Promise<boolean> {
+export async function deleteEntry(
+  nats: Nats,
+  bucket: string,
+  key: string,
+  revision: number,
+): Promise<boolean> {
   return (await putEntry(nats, bucket, key, Empty, revision, "DEL")) !== "conflict";
 }
 
@@ -91,9 +99,15 @@ function isMarker(headers: { last(name: string): string } | undefined): boolean 
 }
 
 function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && (error.code === "no_bucket" || error.code === "no_stream");
+  return (
+    error instanceof Error && "code" in error && (error.code === "no_bucket" || error.code === "no_stream")
+  );
 }
 
 function missing(bucket: string, cause?: unknown): Error {
-  return fail("no_bucket", `bucket ${bucket} is not there, or JetStream is off; \`groups apply\` makes it`, cause);
+  return fail(
+    "no_bucket",
+    `bucket ${bucket} is not there, or JetStream is off; \`groups apply\` makes it`,
+    cause,
+  );
 }

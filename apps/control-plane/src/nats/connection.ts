@@ -39,7 +39,10 @@ export class NatsLink {
   /** The clients; throws `nats_down` while there is no connection. */
   current(): Nats {
     if (this.#nats === undefined || !this.#isUp) {
-      throw fail("nats_down", `NATS is not reachable at ${this.#urls.map(withoutUser).join(", ")}; start nats-server or correct NATS_URL`);
+      throw fail(
+        "nats_down",
+        `NATS is not reachable at ${this.#urls.map(withoutUser).join(", ")}; start nats-server or correct NATS_URL`,
+      );
     }
     return this.#nats;
   }
@@ -60,7 +63,8 @@ export class NatsLink {
         isFirstFailure = true;
         await this.#live(nc);
       } catch (error) {
-        if (isFirstFailure) this.#log.warn({ error: String(error), servers: this.#urls.map(withoutUser) }, "waiting for NATS");
+        if (isFirstFailure)
+          this.#log.warn({ error: String(error), servers: this.#urls.map(withoutUser) }, "waiting for NATS");
         isFirstFailure = false;
       }
       await sleep(RETRY_MS, undefined, { signal: this.#closing.signal }).catch(() => undefined);

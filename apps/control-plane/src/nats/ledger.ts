@@ -4,7 +4,12 @@ import { getText, readBucket } from "./bucket.ts";
 import type { Nats } from "./connection.ts";
 
 /** The row of an event in a group, or nothing; a row that does not pass its schema counts as nothing. */
-export async function getRow(nats: Nats, stream: string, group: string, eventId: string): Promise<LedgerRow | undefined> {
+export async function getRow(
+  nats: Nats,
+  stream: string,
+  group: string,
+  eventId: string,
+): Promise<LedgerRow | undefined> {
   const text = await getText(nats, buckets.ledger, ledgerKey(stream, group, eventId));
   return text === undefined ? undefined : parseRow(text);
 }

@@ -45,9 +45,11 @@ function read(subject: string, data: Uint8Array): Published {
     json = undefined;
   }
   const answer = Answer.safeParse(json);
-  if (!answer.success) throw fail("nats_error", `what answered on ${subject} is no stream: its answer is no PubAck`);
+  if (!answer.success)
+    throw fail("nats_error", `what answered on ${subject} is no stream: its answer is no PubAck`);
   const { error, stream, seq, duplicate } = answer.data;
   if (error !== undefined) return { type: "refused", errCode: error.err_code, error: error.description };
-  if (stream === undefined || seq === undefined) throw fail("nats_error", `the answer on ${subject} is no PubAck`);
+  if (stream === undefined || seq === undefined)
+    throw fail("nats_error", `the answer on ${subject} is no PubAck`);
   return { type: "stored", stream, seq, duplicate };
 }

@@ -29,7 +29,11 @@ export type ScanOptions = { from?: number; upTo?: number; filter?: string };
  * The messages of a stream in order. Messages deleted meanwhile are left out; those that arrive
  * meanwhile are read too, unless `upTo` says otherwise. Throws `no_stream` when it is not there.
  */
-export async function* scanStream(nats: Nats, stream: string, options: ScanOptions = {}): AsyncGenerator<Stored> {
+export async function* scanStream(
+  nats: Nats,
+  stream: string,
+  options: ScanOptions = {},
+): AsyncGenerator<Stored> {
   const { upTo = Number.MAX_SAFE_INTEGER, filter = ">" } = options;
   let next = options.from ?? 1;
   let isDirect = true;
@@ -55,7 +59,12 @@ export async function messageAt(nats: Nats, stream: string, seq: number): Promis
   return undefined;
 }
 
-function directBatch(nats: Nats, stream: string, seq: number, filter: string): Promise<Stored[] | "no_direct"> {
+function directBatch(
+  nats: Nats,
+  stream: string,
+  seq: number,
+  filter: string,
+): Promise<Stored[] | "no_direct"> {
   return new Promise((resolve, reject) => {
     const found: Stored[] = [];
     const inbox = createInbox();
@@ -64,7 +73,8 @@ function directBatch(nats: Nats, stream: string, seq: number, filter: string): P
       subscription.unsubscribe();
       settle();
     };
-    const timedOut = () => finish(() => reject(fail("nats_down", `reading stream ${stream} got no answer in ${TIMEOUT_MS} ms`)));
+    const timedOut = () =>
+      finish(() => reject(fail("nats_down", `reading stream ${stream} got no answer in ${TIMEOUT_MS} ms`)));
     const timer = setTimeout(timedOut, TIMEOUT_MS);
     const subscription = nats.nc.subscribe(inbox, {
       callback: (error, message) => {
@@ -78,7 +88,14 @@ function directBatch(nats: Nats, stream: string, seq: number, filter: string): P
         const code = message.headers?.code ?? 0;
         if (code === 204 || code === 404) return finish(() => resolve(found));
         if (code === 503) return finish(() => resolve("no_direct"));
-        finish(() => reject(fail("nats_error", `reading stream ${stream} failed: ${code} ${message.headers?.description ?? ""}`)));
+        finish(() =>
+          reject(
+            fail(
+              "nats_error",
+              `reading stream ${stream} failed: ${code} ${message.headers?.description ?? ""}`,
+            ),
+          ),
+        );
       },
     });
     const query = { seq, batch: BATCH, max_bytes: BATCH_BYTES, next_by_subj: filter };
@@ -93,7 +110,9 @@ async function single(nats: Nats, stream: string, seq: number, filter: string): 
     const message = await nats.jsm.streams.getMessage(stream, query);
     if (message === null) return [];
     const storeTime = storeTimeOf(message.timestamp);
-    return [{ subject: message.subject, seq: message.seq, storeTime, headers: message.header, data: message.data }];
+    return [
+      { subject: message.subject, seq: message.seq, storeTime, headers: message.header, data: message.data },
+    ];
   } catch (error) {
     if (error instanceof JetStreamApiError && error.code === NO_MESSAGE_FOUND) return [];
     if (error instanceof JetStreamApiError && error.code === STREAM_NOT_FOUND) {

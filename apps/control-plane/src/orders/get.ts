@@ -1,5 +1,12 @@
 // What became of an order in a group: the ledger rows of its events.
-import { checkName, checkStream, headerText, type OrderEvent, orderEventId, orderEvents } from "@muster/contracts";
+import {
+  checkName,
+  checkStream,
+  headerText,
+  type OrderEvent,
+  orderEventId,
+  orderEvents,
+} from "@muster/contracts";
 import { getSpec } from "../groups/specs.ts";
 import type { Nats } from "../nats/connection.ts";
 import { getRow } from "../nats/ledger.ts";
@@ -21,20 +28,41 @@ export type OrderEventView = {
 };
 
 /** The order's events by their usual ids, `<order id>.<event>`. */
-export async function getOrder(nats: Nats, stream: string, group: string, id: string): Promise<{ id: string; events: OrderEventView[] }> {
+export async function getOrder(
+  nats: Nats,
+  stream: string,
+  group: string,
+  id: string,
+): Promise<{ id: string; events: OrderEventView[] }> {
   checkStream(stream);
   checkName("group", group);
   await getSpec(nats, stream, group);
-  const events = await Promise.all(orderEvents.map((event) => view(nats, stream, group, event, orderEventId(id, event))));
+  const events = await Promise.all(
+    orderEvents.map((event) => view(nats, stream, group, event, orderEventId(id, event))),
+  );
   return { id, events };
 }
 
-async function view(nats: Nats, stream: string, group: string, event: OrderEvent, id: string): Promise<OrderEventView> {
+async function view(
+  nats: Nats,
+  stream: string,
+  group: string,
+  event: OrderEvent,
+  id: string,
+): Promise<OrderEventView> {
   const event_id = headerText(id, Number.POSITIVE_INFINITY);
   const row = await getRow(nats, stream, group, event_id);
   if (row === undefined) return { event, event_id, status: "none" };
-  const common = { event, event_id, member: row.member, language: row.language, at: row.at, messages: 1 + row.sequences.length + row.more };
-  if (row.status === "done") return { ...common, status: "done", ...("result" in row ? { result: row.result } : {}) };
+  const common = {
+    event,
+    event_id,
+    member: row.member,
+    language: row.language,
+    at: row.at,
+    messages: 1 + row.sequences.length + row.more,
+  };
+  if (row.status === "done")
+    return { ...common, status: "done", ...("result" in row ? { result: row.result } : {}) };
   const headers = row.headers ?? {};
   return {
     ...common,

@@ -1,5 +1,13 @@
 // Publishes order events: checked against the contract, many in flight, an outcome for each.
-import { contractSchemas, createVerdict, headerText, OrderV1, type OrderEvent, orderEventId, orderSubject } from "@muster/contracts";
+import {
+  contractSchemas,
+  createVerdict,
+  headerText,
+  OrderV1,
+  type OrderEvent,
+  orderEventId,
+  orderSubject,
+} from "@muster/contracts";
 import { asMusterError, fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
 import { publish } from "../nats/publish.ts";
@@ -21,7 +29,11 @@ export type OrderOutcome =
 export type OrdersReport = { counts: Record<string, number>; outcomes: OrderOutcome[] };
 
 /** Publishes the items. Throws `no_stream` when no stream takes order events. */
-export async function publishOrders(nats: Nats, items: readonly OrderItem[], stream?: string): Promise<OrdersReport> {
+export async function publishOrders(
+  nats: Nats,
+  items: readonly OrderItem[],
+  stream?: string,
+): Promise<OrdersReport> {
   if (stream !== undefined) await checkTakes(nats, stream, items);
   const outcomes: OrderOutcome[] = [];
   for (let i = 0; i < items.length; i += AT_ONCE) {
@@ -30,7 +42,10 @@ export async function publishOrders(nats: Nats, items: readonly OrderItem[], str
   }
   const sent = outcomes.filter(({ outcome }) => outcome !== "invalid");
   if (sent.length > 0 && sent.every((item) => "code" in item && item.code === "no_stream")) {
-    throw fail("no_stream", "no stream takes orders.created, orders.updated or orders.shipped; apply a group with subjects orders.> first");
+    throw fail(
+      "no_stream",
+      "no stream takes orders.created, orders.updated or orders.shipped; apply a group with subjects orders.> first",
+    );
   }
   const counts: Record<string, number> = {};
   for (const { outcome } of outcomes) counts[outcome] = (counts[outcome] ?? 0) + 1;
@@ -48,10 +63,29 @@ async function publishOne(nats: Nats, item: OrderItem, index: number): Promise<O
   try {
     const sent = await publish(nats, orderSubject(item.event), body, headers);
     if (sent.type === "stored") {
-      return { index, outcome: sent.duplicate ? "duplicate" : "published", event_id: id, stream: sent.stream, seq: sent.seq };
+      return {
+        index,
+        outcome: sent.duplicate ? "duplicate" : "published",
+        event_id: id,
+        stream: sent.stream,
+        seq: sent.seq,
+      };
     }
-    if (sent.type === "no_stream") return { index, outcome: "failed", event_id: id, code: "no_stream", error: `no stream takes ${orderSubject(item.event)}` };
-    return { index, outcome: "failed", event_id: id, code: "stream_refused", error: `${sent.error} (${sent.errCode})` };
+    if (sent.type === "no_stream")
+      return {
+        index,
+        outcome: "failed",
+        event_id: id,
+        code: "no_stream",
+        error: `no stream takes ${orderSubject(item.event)}`,
+      };
+    return {
+      index,
+      outcome: "failed",
+      event_id: id,
+      code: "stream_refused",
+      error: `${sent.error} (${sent.errCode})`,
+    };
   } catch (error) {
     const known = asMusterError(error);
     if (known === undefined) throw error;
@@ -66,7 +100,10 @@ async function checkTakes(nats: Nats, stream: string, items: readonly OrderItem[
       return undefined;
     });
     if (takes !== stream) {
-      throw fail("no_stream", `stream ${stream} does not take ${orderSubject(event)}${takes === undefined ? ", and no other does" : `; stream ${takes} does`}`);
+      throw fail(
+        "no_stream",
+        `stream ${stream} does not take ${orderSubject(event)}${takes === undefined ? ", and no other does" : `; stream ${takes} does`}`,
+      );
     }
   }
 }

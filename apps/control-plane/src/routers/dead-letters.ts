@@ -16,7 +16,12 @@ const Selection = z.strictObject({
   limit: z.int().min(1).max(500).default(100),
 });
 
-const ReplayById = z.strictObject({ stream: z.string(), id: Id, force: z.boolean().optional(), as_event_id: EventId.optional() });
+const ReplayById = z.strictObject({
+  stream: z.string(),
+  id: Id,
+  force: z.boolean().optional(),
+  as_event_id: EventId.optional(),
+});
 
 const ReplayByFilter = z.strictObject({
   stream: z.string(),

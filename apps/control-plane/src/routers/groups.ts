@@ -7,7 +7,11 @@ import { procedure } from "../trpc.ts";
 
 const StreamInput = z.strictObject({
   retention: z.enum(["workqueue", "limits", "interest"]).optional(),
-  max_age_ms: z.int().min(0).max(10 * 365 * 86_400_000).optional(),
+  max_age_ms: z
+    .int()
+    .min(0)
+    .max(10 * 365 * 86_400_000)
+    .optional(),
   replicas: z.int().min(1).max(5).optional(),
   storage: z.enum(["file", "memory"]).optional(),
 });

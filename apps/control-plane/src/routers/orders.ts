@@ -5,7 +5,11 @@ import { getOrder } from "../orders/get.ts";
 import { publishOrders } from "../orders/publish.ts";
 import { procedure, router } from "../trpc.ts";
 
-const Item = z.strictObject({ event: z.enum(orderEvents), order: z.unknown().optional(), event_id: EventId.optional() });
+const Item = z.strictObject({
+  event: z.enum(orderEvents),
+  order: z.unknown().optional(),
+  event_id: EventId.optional(),
+});
 
 /** Order events: publish some, see what became of one order's. */
 export const orders = router({

@@ -27,7 +27,10 @@ export type Account = { terms: Terms; suspects: Suspect[]; cannotSee: string[] }
 export function closeGroup(facts: Facts): Account {
   const events = placeEvents(facts);
   const missing = facts.retention === "limits" ? missingByEvent(facts) : missingBySequence(facts);
-  const suspects: Suspect[] = [...events.lost.map((event_id) => ({ event_id })), ...missing.sequences.map((sequence) => ({ sequence }))];
+  const suspects: Suspect[] = [
+    ...events.lost.map((event_id) => ({ event_id })),
+    ...missing.sequences.map((sequence) => ({ sequence })),
+  ];
   const lost = Math.max(0, events.lost.length + missing.sequences.length - missing.uncertain);
   const { done, dead, archived, waiting } = events;
   const mine = facts.rows.filter((row) => row.group === facts.group);
@@ -39,7 +42,8 @@ export function closeGroup(facts: Facts): Account {
     waiting,
     lost,
     repeats: mine.reduce((sum, row) => sum + row.sequences.length + row.more, 0),
-    conflicts: facts.letters.filter((letter) => letter.group === facts.group && letter.reason === "conflict").length,
+    conflicts: facts.letters.filter((letter) => letter.group === facts.group && letter.reason === "conflict")
+      .length,
   };
   return { terms, suspects: lost === 0 ? [] : suspects, cannotSee: missing.cannotSee };
 }
@@ -51,13 +55,23 @@ function placeEvents(facts: Facts) {
   const open = latestByEvent(facts.source.filter((message) => message.isMine && isOpen(facts, message)));
   const letters = byEvent(facts.letters.filter((letter) => letter.group === group));
   const archive = byEvent(facts.archived.filter((letter) => letter.group === group));
-  const claims = new Map(facts.claims.filter((claim) => claim.group === group).map((claim) => [claim.event_id, claim]));
+  const claims = new Map(
+    facts.claims.filter((claim) => claim.group === group).map((claim) => [claim.event_id, claim]),
+  );
   const places = { done: 0, dead: 0, archived: 0, waiting: 0, lost: [] as string[] };
-  for (const id of new Set([...rows.keys(), ...open.keys(), ...letters.keys(), ...archive.keys(), ...claims.keys()])) {
+  for (const id of new Set([
+    ...rows.keys(),
+    ...open.keys(),
+    ...letters.keys(),
+    ...archive.keys(),
+    ...claims.keys(),
+  ])) {
     const row = rows.get(id);
     const message = open.get(id);
     // A dead row of an earlier message is no answer to a later one: a replay, or the corrected order.
-    const isWaiting = message !== undefined && (row === undefined || compareStoreTimes(message.storeTime, row.store_time) >= 0);
+    const isWaiting =
+      message !== undefined &&
+      (row === undefined || compareStoreTimes(message.storeTime, row.store_time) >= 0);
     if (row?.status === "done") places.done++;
     else if (isWaiting) places.waiting++;
     else if (letters.has(id)) places.dead++;
@@ -74,7 +88,8 @@ type Missing = { sequences: number[]; uncertain: number; cannotSee: string[] };
 function missingBySequence(facts: Facts): Missing {
   const known = new Set(facts.source.map((message) => message.seq));
   const isOurs = (storeTime: string) => compareStoreTimes(storeTime, facts.created) >= 0;
-  for (const { seq, storeTime } of [...facts.letters, ...facts.archived]) if (isOurs(storeTime)) known.add(seq);
+  for (const { seq, storeTime } of [...facts.letters, ...facts.archived])
+    if (isOurs(storeTime)) known.add(seq);
   for (const { sequence, store_time } of facts.claims) if (isOurs(store_time)) known.add(sequence);
   let uncertain = 0;
   let isOlder = false;
@@ -90,11 +105,22 @@ function missingBySequence(facts: Facts): Missing {
   const sequences: number[] = [];
   for (let seq = facts.firstSeq; seq <= facts.lastSeq; seq++) if (!known.has(seq)) sequences.push(seq);
   const cannotSee: string[] = [];
-  if (uncertain > 0) cannotSee.push(`which sequences ${uncertain} repeats had: rows keep 32 and count the rest, so as many missing sequences are not called lost`);
-  if (isOlder) cannotSee.push("messages of an earlier stream of this name: their rows are counted, their sequences are not looked for");
-  if (facts.otherGroups.length > 0) cannotSee.push(`whose a missing sequence is: ${facts.otherGroups.join(", ")} share the stream, and a message that is gone does not tell its subject`);
+  if (uncertain > 0)
+    cannotSee.push(
+      `which sequences ${uncertain} repeats had: rows keep 32 and count the rest, so as many missing sequences are not called lost`,
+    );
+  if (isOlder)
+    cannotSee.push(
+      "messages of an earlier stream of this name: their rows are counted, their sequences are not looked for",
+    );
+  if (facts.otherGroups.length > 0)
+    cannotSee.push(
+      `whose a missing sequence is: ${facts.otherGroups.join(", ")} share the stream, and a message that is gone does not tell its subject`,
+    );
   if (facts.retention === "interest" && sequences.length > 0) {
-    cannotSee.push(`what became of ${sequences.length} messages: on an interest stream those that no group wanted leave no trace`);
+    cannotSee.push(
+      `what became of ${sequences.length} messages: on an interest stream those that no group wanted leave no trace`,
+    );
     return { sequences: [], uncertain: 0, cannotSee };
   }
   return { sequences, uncertain, cannotSee };
@@ -111,16 +137,25 @@ function missingByEvent(facts: Facts): Missing {
     if (compareStoreTimes(letter.storeTime, facts.created) >= 0) knownSequences.add(letter.seq);
   }
   for (const claim of facts.claims) if (claim.group === group) known.add(claim.event_id);
-  const unknown = facts.source.filter((message) => message.isMine && !known.has(message.eventId) && !knownSequences.has(message.seq));
+  const unknown = facts.source.filter(
+    (message) => message.isMine && !known.has(message.eventId) && !knownSequences.has(message.seq),
+  );
   const settled = unknown.filter((message) => message.seq <= facts.ackFloor).map((message) => message.seq);
   const between = unknown.filter((message) => message.seq > facts.ackFloor && message.seq <= facts.delivered);
   const cannotSee: string[] = [];
-  if (facts.firstKept > facts.firstSeq) cannotSee.push(`messages that the stream has dropped by its limits: those before sequence ${facts.firstKept}`);
+  if (facts.firstKept > facts.firstSeq)
+    cannotSee.push(
+      `messages that the stream has dropped by its limits: those before sequence ${facts.firstKept}`,
+    );
   const excess = between.length - facts.figures.ack_pending;
   if (excess > 0) {
     // Too many to be all in somebody's hands; which of them are not, the server does not tell.
     cannotSee.push(`which ${excess} of ${between.length} delivered messages are settled without a row`);
-    return { sequences: [...settled, ...between.map((message) => message.seq)], uncertain: between.length - excess, cannotSee };
+    return {
+      sequences: [...settled, ...between.map((message) => message.seq)],
+      uncertain: between.length - excess,
+      cannotSee,
+    };
   }
   return { sequences: settled, uncertain: 0, cannotSee };
 }

@@ -53,7 +53,9 @@ export async function readFacts(nats: Nats, stream: string, group: string): Prom
   const info = await getStream(nats, stream);
   const filters = filtersOf(spec);
   const source: SourceMessage[] = [];
-  for await (const { seq, storeTime, subject, headers } of scanStream(nats, stream, { upTo: info.state.last_seq })) {
+  for await (const { seq, storeTime, subject, headers } of scanStream(nats, stream, {
+    upTo: info.state.last_seq,
+  })) {
     const eventId = eventIdOf(toRecord(headers), stream, seq, storeTime);
     source.push({ seq, storeTime, eventId, isMine: isCovered(filters, subject) });
   }
@@ -62,10 +64,17 @@ export async function readFacts(nats: Nats, stream: string, group: string): Prom
   // Before the ledger: what is settled here has its row by then.
   const consumer = await findConsumer(nats, stream, group);
   const members = [...(await readMembers(nats, stream, group)).values()].flat();
-  const rows = [...(await readRows(nats, stream))].map(([key, row]) => ({ ...row, group: key.split(".")[1] ?? "" }));
+  const rows = [...(await readRows(nats, stream))].map(([key, row]) => ({
+    ...row,
+    group: key.split(".")[1] ?? "",
+  }));
   const claims = await readClaims(nats, stream);
-  const others = (await readSpecs(nats, stream)).map((other) => other.spec.group).filter((name) => name !== group);
-  const dead = Object.fromEntries(letters.filter((letter) => letter.group === group).map((letter) => [letter.id, 1]));
+  const others = (await readSpecs(nats, stream))
+    .map((other) => other.spec.group)
+    .filter((name) => name !== group);
+  const dead = Object.fromEntries(
+    letters.filter((letter) => letter.group === group).map((letter) => [letter.id, 1]),
+  );
   return {
     group,
     retention: info.config.retention,

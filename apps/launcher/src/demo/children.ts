@@ -1,6 +1,6 @@
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Proc, startProcess } from "@muster/testkit";
+import { type NatsServer, type Proc, startProcess } from "@muster/testkit";
 
 /** A process of the demo; what it prints is in its log file. */
 export type Child = {
@@ -18,6 +18,7 @@ export class Children {
   readonly #dir: string;
   readonly #fail: (error: Error) => void;
   readonly #all: Child[] = [];
+  #server: NatsServer | undefined;
 
   /** Logs go to `dir`; `fail` hears of a process that ended unasked. */
   constructor(dir: string, fail: (error: Error) => void) {
@@ -29,7 +30,8 @@ export class Children {
     const logFile = join(this.#dir, `${name}.log`);
     appendFileSync(logFile, "");
     const onLine = (line: string): void => appendFileSync(logFile, `${line}\n`);
-    const proc = startProcess(name, argv, env, { onLine });
+    // Detached: a Ctrl-C reaches the demo alone, which ends its children in order.
+    const proc = startProcess(name, argv, env, { onLine, detached: true });
     let isAsked = false;
     void proc.exited.then((exit) => {
       if (isAsked) return;
@@ -57,8 +59,15 @@ export class Children {
     return child;
   }
 
+  /** Remembers the server for {@link killAll}; whoever started it ends it otherwise. */
+  remember(server: NatsServer): NatsServer {
+    this.#server = server;
+    return server;
+  }
+
   /** Kills what still runs, without waiting; for a second Ctrl-C. */
   killAll(): void {
+    void this.#server?.kill("SIGKILL");
     for (const child of this.#all) void child.end("SIGKILL");
   }
 

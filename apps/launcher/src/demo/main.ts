@@ -3,7 +3,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startNats } from "@muster/testkit";
 import { jetstream } from "@nats-io/jetstream";
-import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { Children } from "./children.ts";
 import { cleanUp } from "./clean-up.ts";
 import { startControlPlane } from "./control-plane.ts";
@@ -14,6 +13,7 @@ import { demoHelp, type DemoOptions, readOptions } from "./options.ts";
 import { Progress } from "./progress.ts";
 import { isClosed, outcomeJson, outcomeText } from "./report.ts";
 import { run } from "./run.ts";
+import { connectTo, shown } from "./server.ts";
 import { listenForSignals, Stopped } from "./signals.ts";
 
 /** `./muster demo`: reads the arguments, runs the demo, gives the exit code. */
@@ -60,20 +60,20 @@ async function perform(options: DemoOptions, children: Children, signal: AbortSi
   const progress = new Progress(process.stdout);
   const sharedUrl = process.env["NATS_URL"] || undefined;
   await using stack = new AsyncDisposableStack();
-  const natsUrl = sharedUrl ?? stack.use(await startNats()).url;
+  const natsUrl = sharedUrl ?? stack.use(children.remember(await startNats({ detached: true }))).url;
   signal.throwIfAborted();
   const names = namesOf(sharedUrl !== undefined, `${Date.now().toString(36)}${process.pid.toString(36)}`);
-  const nc = stack.adopt(await open(natsUrl), (connection) => connection.close());
+  const nc = stack.adopt(await connectTo(natsUrl), (connection) => connection.close());
   const js = jetstream(nc);
   if (await hasFraudCheck(nc)) {
     throw new Error(
-      `somebody answers fraud.check at ${natsUrl} already, so no order would be dead-lettered for want of it; use another server`,
+      `somebody answers fraud.check at ${shown(natsUrl)} already, so no order would be dead-lettered for want of it; use another server`,
     );
   }
   if (sharedUrl !== undefined) stack.defer(() => cleanUp(nc, names));
   stack.use(children);
   const plane = await startControlPlane(children, natsUrl, signal);
-  progress.say(`NATS ${natsUrl}, control plane ${plane.url}`);
+  progress.say(`NATS ${shown(natsUrl)}, control plane ${plane.url}`);
 
   const fleet = new Fleet(children, {
     NATS_URL: natsUrl,
@@ -89,23 +89,12 @@ async function perform(options: DemoOptions, children: Children, signal: AbortSi
   for (const problem of problems) progress.say(problem);
   if (options.keep) {
     progress.say(
-      `kept running: NATS ${natsUrl}, control plane ${plane.url}, stream ${names.stream}, group ${names.group}; Ctrl-C ends it`,
+      `kept running: NATS ${shown(natsUrl)}, control plane ${plane.url}, stream ${names.stream}, group ${names.group}; Ctrl-C ends it`,
     );
   }
   if (options.json) progress.say(JSON.stringify(outcomeJson(outcome)));
   if (options.keep) await kept(signal);
   return isClosed(outcome.account) && problems.length === 0;
-}
-
-async function open(natsUrl: string): Promise<NatsConnection> {
-  try {
-    return await connect({ servers: natsUrl.split(","), name: "muster-demo", maxReconnectAttempts: -1 });
-  } catch (cause) {
-    throw new Error(
-      `no NATS at ${natsUrl}: ${String(cause)}; correct NATS_URL, or leave it out for a server of the demo's own`,
-      { cause },
-    );
-  }
 }
 
 /** Waits for Ctrl-C, which is how a kept demo ends well; anything else fails it. */

@@ -52,7 +52,7 @@ export class Progress {
     if (!this.#out.isTTY) {
       if (now - this.#lastLineAt < LINE_EVERY_MS) return;
       this.#lastLineAt = now;
-      const members = snapshot.members.map(memberText).join(", ") || "no members yet";
+      const members = snapshot.members.map(memberText).join("; ") || "no members yet";
       this.#out.write(`${seconds}  ${figures(snapshot)} | ${members}\n`);
       return;
     }
@@ -79,5 +79,5 @@ export function figures(snapshot: Snapshot): string {
 }
 
 function memberText({ id, language, state, inFlight }: MemberLine): string {
-  return `${id} (${language}) ${state} ${inFlight}`;
+  return `${id} (${language}) ${state}, in flight ${inFlight}`;
 }

@@ -1,4 +1,4 @@
-import { existsSync, globSync, renameSync } from "node:fs";
+import { globSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { home, once, output, root, run, say, stampOf, which } from "./tools.ts";
 
@@ -28,18 +28,13 @@ export function buildGo(): void {
     [output("go", "version") ?? "", ...sources],
     sources.map((file) => join(root, file)),
   );
-  once(
-    "go",
-    stamp,
-    () => files.every((file) => existsSync(file)),
-    () => {
-      say("building the Go workers");
-      for (const [name, source] of Object.entries(programs)) {
-        const file = join(home, "bin", name);
-        run(`building ${name}`, ["go", "build", "-o", `${file}.new`, source], { CGO_ENABLED: "0" });
-        // Put in place whole: somebody may start the old one at this moment.
-        renameSync(`${file}.new`, file);
-      }
-    },
-  );
+  once("go", stamp, files, () => {
+    say("building the Go workers");
+    for (const [name, source] of Object.entries(programs)) {
+      const file = join(home, "bin", name);
+      run(`building ${name}`, ["go", "build", "-o", `${file}.new`, source], { CGO_ENABLED: "0" });
+      // Put in place whole: somebody may start the old one at this moment.
+      renameSync(`${file}.new`, file);
+    }
+  });
 }

@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { home, once, output, run, SetupError, say, which } from "./tools.ts";
 
@@ -19,24 +18,19 @@ export function bringNats(): string | undefined {
   const own = join(home, "bin/nats-server");
   const found = which("nats-server");
   if (found !== undefined && found !== own && isNatsUsable(output(found, "--version"))) return found;
-  once(
-    "nats",
-    natsVersion,
-    () => existsSync(own),
-    () => {
-      if (which("go") === undefined) {
-        throw new SetupError(
-          "no nats-server: put nats-server 2.14.5 or later on the PATH, or install Go 1.26 so that it can be built, or name a running server in NATS_URL",
-        );
-      }
-      say(`building nats-server ${natsVersion} (go install, a minute or two)`);
-      const module = `github.com/nats-io/nats-server/v2@${natsVersion}`;
-      run("building nats-server", ["go", "install", module], {
-        GOBIN: join(home, "bin"),
-        CGO_ENABLED: "0",
-        GOWORK: "off",
-      });
-    },
-  );
+  once("nats", natsVersion, [own], () => {
+    if (which("go") === undefined) {
+      throw new SetupError(
+        "no nats-server: put nats-server 2.14.5 or later on the PATH, or install Go 1.26 so that it can be built, or name a running server in NATS_URL",
+      );
+    }
+    say(`building nats-server ${natsVersion} (go install, a minute or two)`);
+    const module = `github.com/nats-io/nats-server/v2@${natsVersion}`;
+    run("building nats-server", ["go", "install", module], {
+      GOBIN: join(home, "bin"),
+      CGO_ENABLED: "0",
+      GOWORK: "off",
+    });
+  });
   return own;
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
 
 // Everything in this folder runs before `pnpm install`: only Node's own modules may be imported here.
@@ -60,12 +60,17 @@ export function stampOf(parts: readonly string[], files: readonly string[] = [])
   return hash.digest("hex");
 }
 
-/** Does `step` unless its stamp says that it was done; the stamp is written last, so a cut-off step is redone. */
-export function once(name: string, stamp: string, isThere: () => boolean, step: () => void): void {
+/**
+ * Does `step` unless its stamp says that it was done and all that it makes is there.
+ * The stamp is written last, so a step that was cut off is redone.
+ */
+export function once(name: string, stamp: string, made: readonly string[], step: () => void): void {
   const file = join(home, "stamps", name);
-  if (isThere() && existsSync(file) && readFileSync(file, "utf8") === stamp) return;
+  if (made.every((path) => existsSync(path)) && existsSync(file) && readFileSync(file, "utf8") === stamp)
+    return;
   rmSync(file, { force: true });
   step();
   mkdirSync(join(home, "stamps"), { recursive: true });
-  writeFileSync(file, stamp);
+  writeFileSync(`${file}.new`, stamp);
+  renameSync(`${file}.new`, file);
 }

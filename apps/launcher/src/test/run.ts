@@ -1,12 +1,9 @@
 import type { Ready } from "../setup/index.ts";
 import { say } from "../setup/tools.ts";
-import { type Count, sum } from "./suite.ts";
+import { type Count, type Suite, sum } from "./suite.ts";
 import { suites } from "./suites.ts";
 
-/**
- * Runs all suites or the named ones, one after another: a line each, then the plain closing line.
- * A missing language is a skip with its reason here, and a failure where `CI` is set.
- */
+/** Runs all suites or the named ones; gives the exit code. */
 export async function test(names: readonly string[], ready: Ready): Promise<number> {
   const all = suites(ready);
   const unknown = names.filter((name) => !all.some((suite) => suite.name === name));
@@ -14,30 +11,43 @@ export async function test(names: readonly string[], ready: Ready): Promise<numb
     say(`no suite ${unknown.join(", ")}; there are ${all.map((suite) => suite.name).join(", ")}`);
     return 2;
   }
+  const chosen = all.filter(({ name }) => names.length === 0 || names.includes(name));
+  const isCi = Boolean(process.env["CI"]);
+  return runSuites(chosen, { isCi, print: (text) => void process.stdout.write(`${text}\n`) });
+}
+
+/**
+ * Runs suites one after another: what failed, a line each, then the plain closing line.
+ * A missing language is a skip with its reason here, and a failure where `isCi`.
+ */
+export async function runSuites(
+  chosen: readonly Suite[],
+  { isCi, print }: { isCi: boolean; print: (text: string) => void },
+): Promise<number> {
   const counts: Count[] = [];
-  for (const suite of all.filter(({ name }) => names.length === 0 || names.includes(name))) {
+  for (const suite of chosen) {
     const began = performance.now();
-    let count: Count;
-    let reason = "";
-    const shown: string[] = [];
-    if (suite.skip === undefined) {
-      count = await suite.run((text) => shown.push(text));
-      if (count.passed + count.failed === 0) {
-        count.failed = 1;
-        reason = "  no test ran";
-      }
-    } else {
-      count = { passed: 0, failed: process.env["CI"] ? 1 : 0, skipped: 1 };
-      reason = `  ${suite.skip}`;
-    }
-    for (const text of shown) process.stdout.write(`${text.trimEnd()}\n`);
+    const { count, reason } = await outcome(suite, isCi, (text) => print(text.trimEnd()));
     const seconds = Math.round((performance.now() - began) / 1000);
     const skipped = count.skipped > 0 ? `, ${count.skipped} skipped` : "";
-    const line = `${count.passed} passed, ${count.failed} failed${skipped}  (${seconds} s)${reason}`;
-    process.stdout.write(`${suite.name.padEnd(12)} ${line}\n`);
+    const line = `${count.passed} passed, ${count.failed} failed${skipped}  (${seconds} s)`;
+    print(`${suite.name.padEnd(12)} ${line}${reason === undefined ? "" : `  ${reason}`}`);
     counts.push(count);
   }
   const { passed, failed } = sum(counts);
-  process.stdout.write(`${passed} passed, ${failed} failed\n`);
-  return failed === 0 ? 0 : 1;
+  print(`${passed} passed, ${failed} failed`);
+  return failed === 0 && passed > 0 ? 0 : 1;
+}
+
+async function outcome(
+  suite: Suite,
+  isCi: boolean,
+  show: (text: string) => void,
+): Promise<{ count: Count; reason?: string }> {
+  if (suite.skip !== undefined) {
+    return { count: { passed: 0, failed: isCi ? 1 : 0, skipped: 1 }, reason: suite.skip };
+  }
+  const count = await suite.run(show);
+  if (count.passed + count.failed > 0) return { count };
+  return { count: { ...count, failed: 1 }, reason: "no test ran" };
 }

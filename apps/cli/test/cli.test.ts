@@ -1,0 +1,165 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { freePort, type NatsServer, type Proc, startNats, startProcess } from "@muster/testkit";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const root = join(import.meta.dirname, "../../..");
+let server: NatsServer;
+let controlPlane: Proc;
+let url: string;
+
+beforeAll(async () => {
+  server = await startNats();
+  controlPlane = startProcess(
+    "control-plane",
+    [process.execPath, join(root, "apps/control-plane/src/main.ts")],
+    { NATS_URL: server.url, MUSTER_PORT: "0", MUSTER_HOST: "" },
+  );
+  url = (JSON.parse(await controlPlane.waitForLine(/"listening"/)) as { url: string }).url;
+  await controlPlane.waitForLine(/"connected"/);
+});
+afterAll(async () => {
+  await controlPlane[Symbol.asyncDispose]();
+  await server.stop();
+});
+
+/** Runs the CLI as a user does. */
+function muster(args: string[], options: { input?: string; env?: Record<string, string> } = {}) {
+  return new Promise<{ code: number | null; out: string; err: string }>((resolve, reject) => {
+    const child = spawn(process.execPath, [join(root, "apps/cli/src/main.ts"), ...args], {
+      env: { ...process.env, MUSTER_URL: url, ...options.env },
+    });
+    let [out, err] = ["", ""];
+    child.stdout.on("data", (data) => (out += String(data)));
+    child.stderr.on("data", (data) => (err += String(data)));
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ code, out, err }));
+    child.stdin.end(options.input ?? "");
+  });
+}
+
+const spec = { v: 1, stream: "ORDERS", group: "billing", subjects: ["orders.>"], contracts: ["order.v1"] };
+
+test("applies the example group from its file, and the same from standard input", async () => {
+  const first = await muster(["groups", "apply", "-f", join(root, "infra/groups/orders.json")]);
+  expect(first).toMatchObject({ code: 0, err: "", out: expect.stringMatching(/stream ORDERS +created/) });
+  const again = await muster(["groups", "apply", "-f", "-", "-o", "json"], {
+    input: JSON.stringify({ ...spec, ack_wait_ms: 5000 }),
+  });
+  expect(again.code).toBe(0);
+  expect(JSON.parse(again.out)).toMatchObject({ stream: "ORDERS", group: "billing", revision: 2 });
+});
+
+test("lists groups and shows one", async () => {
+  expect((await muster(["groups", "list"])).out).toMatch(
+    /^stream +group +members[^\n]*\nORDERS +billing +none/,
+  );
+  expect((await muster(["groups", "get", "ORDERS", "billing"])).out).toContain("no members");
+  expect(JSON.parse((await muster(["-o", "json", "groups", "list"])).out)).toMatchObject([
+    { stream: "ORDERS", has_consumer: true },
+  ]);
+});
+
+test("publishes from flags and from lines, and tells what was not taken", async () => {
+  const flags = await muster(["orders", "publish", "--id", "o1", "--customer", "ada", "--amount", "12.5"]);
+  expect(flags).toMatchObject({ code: 0, out: expect.stringMatching(/o1\.created +published +ORDERS/) });
+  const good = { id: "o2", customer: "x", amount: 1, status: "pending", created_at: "2026-01-02T03:04:05Z" };
+  const lines = `${JSON.stringify(good)}\n${JSON.stringify({ event: "shipped", order: good })}\n${JSON.stringify({ id: 3 })}\n`;
+  const file = await muster(["orders", "publish", "-f", "-"], { input: lines });
+  expect(file).toMatchObject({ code: 1, out: expect.stringContaining("2 published, 1 invalid") });
+  const got = await muster(["orders", "get", "ORDERS", "billing", "o2"]);
+  expect(got.out).toMatch(/shipped +o2\.shipped +not settled/);
+});
+
+test("verify closes, and ends with 1 when something is lost", async () => {
+  expect(await muster(["verify", "ORDERS", "billing"])).toMatchObject({
+    code: 0,
+    out: expect.stringContaining("nothing is lost"),
+  });
+  const deleted = await import("@nats-io/transport-node").then(async ({ connect }) => {
+    const nc = await connect({ servers: server.url });
+    const answer = await nc.request("$JS.API.STREAM.MSG.DELETE.ORDERS", JSON.stringify({ seq: 2 }));
+    await nc.close();
+    return answer.json<{ success: boolean }>();
+  });
+  expect(deleted.success).toBe(true);
+  const lost = await muster(["verify", "ORDERS", "billing"]);
+  expect(lost).toMatchObject({ code: 1, out: expect.stringContaining("LOST: 1\n  message 2") });
+});
+
+test("shows dead letters of hostile payloads without obeying them", async () => {
+  const { connect, headers } = await import("@nats-io/transport-node");
+  const nc = await connect({ servers: server.url });
+  const h = headers();
+  for (const [name, value] of Object.entries({
+    "Nats-Msg-Id": "dl.billing.0123456789abcdef01234567.1",
+    "Muster-Dlq-Id": "dl.billing.0123456789abcdef01234567.1",
+    "Muster-Dlq-Seq": "1",
+    "Muster-Dlq-Error": "red \x1b[31m \u202eevil",
+    "Muster-Dlq-Subject": "orders.created",
+    "Muster-Dlq-Event-Id": "e",
+  }))
+    h.set(name, value);
+  await nc.request("muster.dlq.ORDERS.billing.permanent", "\x1b]0;owned\x07\u202e\u200b\u009b31mpay", {
+    headers: h,
+    timeout: 5000,
+  });
+  await nc.close();
+  const hostile = /[^\P{C}\n]/u;
+  const list = await muster(["dlq", "list", "ORDERS", "--reason", "permanent"]);
+  const get = await muster(["dlq", "get", "ORDERS", "dl.billing.0123456789abcdef01234567.1"]);
+  const json = await muster(["dlq", "get", "ORDERS", "dl.billing.0123456789abcdef01234567.1", "-o", "json"]);
+  for (const { out, code } of [list, get, json]) {
+    expect(code).toBe(0);
+    expect(out).not.toMatch(hostile);
+  }
+  expect(list.out).toContain("red \\u001b[31m");
+  expect(get.out).toContain("\\u001b]0;owned\\u0007\\u202e\\u200b\\u009b31mpay");
+  expect((JSON.parse(json.out) as { payload_text: string }).payload_text).toBe(
+    "\x1b]0;owned\x07\u202e\u200b\u009b31mpay",
+  );
+});
+
+test("replay: refuses what the contract refuses, dry run, wrong use", async () => {
+  const refused = await muster(["dlq", "replay", "ORDERS", "dl.billing.0123456789abcdef01234567.1"]);
+  expect(refused).toMatchObject({ code: 1, out: expect.stringContaining("not valid") });
+  expect((await muster(["dlq", "replay", "ORDERS", "--reason", "exhausted", "--dry-run"])).out).toContain(
+    "no dead letters",
+  );
+  expect(await muster(["dlq", "replay", "ORDERS"])).toMatchObject({
+    code: 2,
+    err: expect.stringContaining("--all"),
+  });
+});
+
+test.each([
+  [["nonsense"]],
+  [["groups", "get", "ORDERS"]],
+  [["groups", "apply"]],
+  [["groups", "apply", "-f", "/nowhere.json"]],
+  [["groups", "list", "-o", "xml"]],
+  [["orders", "publish", "--id", "x"]],
+  [["dlq", "list", "ORDERS", "--limit", "many"]],
+])("wrong use %j ends with 2 and says why", async (args) => {
+  const { code, err, out } = await muster(args);
+  expect([code, out]).toEqual([2, ""]);
+  expect(err.trim()).not.toBe("");
+});
+
+test("says what to do when the control plane is not there, or is something else", async () => {
+  const port = await freePort();
+  const away = await muster(["groups", "list"], { env: { MUSTER_URL: `http://127.0.0.1:${port}` } });
+  expect(away).toEqual({
+    code: 1,
+    out: "",
+    err: `muster: the control plane is not reachable at http://127.0.0.1:${port}; start it with ./muster up, or set MUSTER_URL\n`,
+  });
+  expect(await muster(["groups", "list"], { env: { MUSTER_URL: "nonsense" } })).toMatchObject({
+    code: 2,
+    err: expect.stringContaining("MUSTER_URL"),
+  });
+  expect(await muster(["groups", "get", "ORDERS", "nobody"])).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("[no_group]"),
+  });
+});

@@ -1,0 +1,44 @@
+import { expect, test } from "vitest";
+import { runSuites } from "../src/test/run.ts";
+import { checks, type Suite } from "../src/test/suite.ts";
+
+const node = process.execPath;
+const good: Suite = { name: "good", run: checks([node, "-e", "0"], [node, "-e", "0"]) };
+const bad: Suite = { name: "bad", run: checks([node, "-e", "console.log('why it broke'); process.exit(1)"]) };
+const empty: Suite = { name: "empty", run: async () => ({ passed: 0, failed: 0, skipped: 3 }) };
+const left: Suite = { name: "left", skip: "Go is left out: install it", run: good.run };
+
+async function run(suites: Suite[], isCi = false): Promise<{ code: number; lines: string[] }> {
+  const lines: string[] = [];
+  const code = await runSuites(suites, { isCi, print: (text) => lines.push(text) });
+  return { code, lines };
+}
+
+test("each suite has a line, and the last line is the plain sum", async () => {
+  const { code, lines } = await run([good, good]);
+  expect(code).toBe(0);
+  expect(lines[0]).toMatch(/^good +2 passed, 0 failed {2}\(\d+ s\)$/);
+  expect(lines.at(-1)).toBe("4 passed, 0 failed");
+});
+
+test("a failing suite shows its output and fails the run, and the next suite still runs", async () => {
+  const { code, lines } = await run([bad, good]);
+  expect(code).toBe(1);
+  expect(lines.join("\n")).toContain("why it broke");
+  expect(lines.at(-1)).toBe("2 passed, 1 failed");
+});
+
+test("a suite in which no test ran counts as failed", async () => {
+  const { code, lines } = await run([good, empty]);
+  expect(code).toBe(1);
+  expect(lines.join("\n")).toContain("no test ran");
+});
+
+test("a missing language is a skip with its reason, and a failure in CI", async () => {
+  const here = await run([good, left]);
+  expect(here.code).toBe(0);
+  expect(here.lines.join("\n")).toContain("Go is left out");
+  const ci = await run([good, left], true);
+  expect(ci.code).toBe(1);
+  expect(ci.lines.at(-1)).toBe("2 passed, 1 failed");
+});

@@ -1,10 +1,20 @@
 module github.com/muster-dev/muster/apps/worker-go
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/muster-dev/muster/packages/worker-core-go v0.1.0
 	github.com/nats-io/nats.go v1.55.0
+)
+
+require (
+	github.com/klauspost/compress v1.20.0 // indirect
+	github.com/nats-io/nkeys v0.4.16 // indirect
+	github.com/nats-io/nuid v1.0.1 // indirect
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
+	golang.org/x/crypto v0.57.0 // indirect
+	golang.org/x/sys v0.48.0 // indirect
+	golang.org/x/text v0.42.0 // indirect
 )
 
 replace github.com/muster-dev/muster/packages/worker-core-go => ../../packages/worker-core-go

@@ -21,7 +21,9 @@ const (
 	headerError    = "Muster-Dlq-Error"
 )
 
-var headerNameRe = regexp.MustCompile(`^[!-9;-~]+$`)
+// headerNameRe is narrower than NATS allows: nats.go refuses to publish a message that has any other
+// name, and a dead letter that cannot be published would come back for ever.
+var headerNameRe = regexp.MustCompile("^[!#$%&'*+.0-9A-Z^_`a-z|~-]+$")
 
 // lastValues is a message's headers with the last value of each name.
 func lastValues(headers nats.Header) map[string]string {
@@ -184,7 +186,10 @@ func entryBytes(name, value string) int { return len(name) + len(value) + 4 }
 func natsHeader(headers map[string]string) nats.Header {
 	h := make(nats.Header, len(headers))
 	for name, value := range headers {
-		h[name] = []string{value}
+		// The row of a member in another language may have what this client cannot write.
+		if headerNameRe.MatchString(name) {
+			h[name] = []string{value}
+		}
 	}
 	return h
 }

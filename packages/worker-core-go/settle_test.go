@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,7 +55,7 @@ func TestPermanentIsADeadLetterWithBytesAndHeaders(t *testing.T) {
 		return nil, Permanent("no ünicorns")
 	})
 	body := order("o-1", 1)
-	g.publish("o-1.created", body, "Muster-Dlq-Reason", "forged", "Nats-Msg-Id", "mine", "X-Twice", "a", "X-Twice", "b", "x/y", "z")
+	g.publish("o-1.created", body, "Muster-Dlq-Reason", "forged", "Nats-Msg-Id", "mine", "X-Twice", "a", "X-Twice", "b")
 	letter := g.deadLetter()
 	g.settled()
 	equal(t, letter.Data, body)
@@ -61,7 +63,7 @@ func TestPermanentIsADeadLetterWithBytesAndHeaders(t *testing.T) {
 	header := lastValues(letter.Header)
 	for name, want := range map[string]string{
 		"Muster-Dlq-Reason": "permanent", "Muster-Dlq-Error": `no \u00fcnicorns`, "Muster-Dlq-Error-Class": "PermanentError",
-		"Muster-Original-Nats-Msg-Id": "mine", "X-Twice": "b", "x/y": "z", "Muster-Dlq-Attempts": "1", "Muster-Dlq-Language": "go",
+		"Muster-Original-Nats-Msg-Id": "mine", "X-Twice": "b", "Muster-Dlq-Attempts": "1", "Muster-Dlq-Language": "go",
 		"Muster-Dlq-Version": "1.2.3", "Muster-Dlq-Subject": g.subject("created"), "Muster-Dlq-Contract": "order.v1",
 		"Nats-Msg-Id": DeadLetterID(g.name, "o-1.created", 1),
 	} {
@@ -70,6 +72,23 @@ func TestPermanentIsADeadLetterWithBytesAndHeaders(t *testing.T) {
 	row := g.row("o-1.created")
 	equal(t, row.Status, "dead")
 	equal(t, row.Headers, header)
+}
+
+func TestHeadersThatTheClientCannotWriteDoNoHarm(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, shared).apply()
+	serve(t, g.config("m"), func(context.Context, map[string]any, *Delivery) (any, error) { return nil, Permanent("no") })
+	headers := "NATS/1.0\r\nx/y: z\r\nMuster-Event-Id: \xff\r\nNats-Expected-Stream: " + g.stream + "\r\nX: ok\r\n\r\n"
+	conn, err := net.Dial("tcp", strings.TrimPrefix(g.server.url, "nats://"))
+	must(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	body := order("o-1", 1)
+	_, err = fmt.Fprintf(conn, "CONNECT {\"headers\":true,\"verbose\":false}\r\nHPUB %s %d %d\r\n%s%s\r\nPING\r\n",
+		g.subject("created"), len(headers), len(headers)+len(body), headers, body)
+	must(t, err)
+	header := lastValues(g.deadLetter().Header)
+	g.settled()
+	equal(t, []string{header["X"], header["Muster-Event-Id"], header["Muster-Original-Nats-Expected-Stream"]}, []string{"ok", `\ufffd`, g.stream})
 }
 
 func TestAttemptsUsedUpAreExhausted(t *testing.T) {

@@ -18,7 +18,7 @@ export async function up(args: readonly string[], ready: Ready): Promise<number>
   const all: { kill(signal?: NodeJS.Signals): unknown }[] = [];
   // Only the first signal drains. All children are detached: a Ctrl-C reaches us alone, NATS goes last.
   const stopped = new Promise<"asked to">((done) => {
-    const stop = (signal: NodeJS.Signals): void => {
+    const stop = (): void => {
       for (const other of signals) process.off(other, stop).once(other, () => killAll(all));
       done("asked to");
     };

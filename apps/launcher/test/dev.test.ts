@@ -18,7 +18,10 @@ test("turbo dev starts the fleet, and a touched file restarts its member", async
     NATS_URL: "",
   };
   const pnpm = join(checkoutRoot, ".muster/bin/pnpm");
-  await using dev = startProcess("turbo dev", [pnpm, "turbo", "dev"], env, { cwd: checkoutRoot, detached: true });
+  await using dev = startProcess("turbo dev", [pnpm, "turbo", "dev"], env, {
+    cwd: checkoutRoot,
+    detached: true,
+  });
   const members = async (): Promise<Member[] | undefined> => {
     const input = encodeURIComponent(JSON.stringify({ stream: "ORDERS", group: "billing" }));
     const response = await fetch(`${env.MUSTER_URL}/groups.get?input=${input}`);

@@ -39,14 +39,23 @@ test("up starts a fleet of all languages, and drains it", async () => {
   const store = await mkdtemp(join(tmpdir(), "muster-up-"));
   try {
     const [nats, http] = [await freePort(), await freePort()];
-    const env = { MUSTER_DEV_PORT: String(nats), MUSTER_PORT: String(http), MUSTER_DEV_STORE: store, NATS_URL: "" };
+    const env = {
+      MUSTER_DEV_PORT: String(nats),
+      MUSTER_PORT: String(http),
+      MUSTER_DEV_STORE: store,
+      NATS_URL: "",
+    };
     await using fleet = startProcess("up", [muster, "up"], env);
     await fleet.waitForLine(/Ctrl-C/, 60_000);
     const cli = { MUSTER_URL: `http://127.0.0.1:${http}` };
     const languages = await waitFor(
       "members of all languages",
       async () => {
-        await using get = startProcess("groups get", [muster, "groups", "get", "ORDERS", "billing", "-o", "json"], cli);
+        await using get = startProcess(
+          "groups get",
+          [muster, "groups", "get", "ORDERS", "billing", "-o", "json"],
+          cli,
+        );
         expect((await get.exited).code, get.lines.join("\n")).toBe(0);
         const group = JSON.parse(get.lines.join("\n")) as { members: { language: string }[] };
         const seen = new Set(group.members.map((member) => member.language));

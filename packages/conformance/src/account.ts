@@ -34,9 +34,12 @@ export async function accountOf(group: Group, accepted: readonly Accepted[]): Pr
   const full: FullAccount = { ...account, unaccounted: [], changedBytes: [] };
   for (const { seq, eventId, body } of accepted) {
     const letter = letters.find(
-      ({ headers }) => headers["Muster-Dlq-Seq"] === String(seq) && headers["Muster-Dlq-Event-Id"] === eventId,
+      ({ headers }) =>
+        headers["Muster-Dlq-Seq"] === String(seq) && headers["Muster-Dlq-Event-Id"] === eventId,
     );
-    const isInRow = (rows.get(eventId) ?? []).some((row) => row.sequence === seq || row.sequences.includes(seq));
+    const isInRow = (rows.get(eventId) ?? []).some(
+      (row) => row.sequence === seq || row.sequences.includes(seq),
+    );
     if (!letter && !isInRow) full.unaccounted.push(seq);
     if (letter && sha256Hex(letter.body) !== sha256Hex(body)) full.changedBytes.push(seq);
   }

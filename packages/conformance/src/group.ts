@@ -89,14 +89,17 @@ export async function openGroup(nc: NatsConnection, url: string, options: GroupO
     },
     attempts: async (seq) =>
       AttemptsRecord.optional().parse(await open(buckets.attempts, attemptsKey(stream, group, seq))),
-    member: async (id) => MemberRecord.optional().parse(await open(buckets.members, memberKey(stream, group, id))),
+    member: async (id) =>
+      MemberRecord.optional().parse(await open(buckets.members, memberKey(stream, group, id))),
     async deadLetters() {
       const { state } = await manager.streams.info(dlqStream(stream));
       const letters: DeadLetter[] = [];
       for (let seq = state.first_seq; seq <= state.last_seq; seq++) {
         const stored = await manager.streams.getMessage(dlqStream(stream), { seq }).catch(() => null);
         if (!stored?.subject.startsWith(`muster.dlq.${stream}.${group}.`)) continue;
-        const head = Object.fromEntries([...(stored.header ?? [])].map(([name, values]) => [name, values.at(-1) ?? ""]));
+        const head = Object.fromEntries(
+          [...(stored.header ?? [])].map(([name, values]) => [name, values.at(-1) ?? ""]),
+        );
         letters.push({ subject: stored.subject, headers: head, body: stored.data });
       }
       return letters;

@@ -1,7 +1,15 @@
 import { AckPolicy, DiscardPolicy, jetstreamManager, RetentionPolicy, StorageType } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
 import { nanos, type NatsConnection } from "@nats-io/transport-node";
-import { buckets, contractSchemas, dlqStream, GroupSpec, type GroupSpecInput, groupKey, replayFilter } from "@muster/contracts";
+import {
+  buckets,
+  contractSchemas,
+  dlqStream,
+  GroupSpec,
+  type GroupSpecInput,
+  groupKey,
+  replayFilter,
+} from "@muster/contracts";
 
 const noRollup = [buckets.ledger, buckets.attempts];
 
@@ -19,7 +27,8 @@ export async function provisionBuckets(nc: NatsConnection, memberTtlMs = 15_000)
     const { config } = await manager.streams.info(`KV_${bucket}`);
     await manager.streams.update(`KV_${bucket}`, { ...config, allow_rollup_hdrs: false });
   }
-  for (const [name, schema] of Object.entries(contractSchemas)) await contracts.put(name, JSON.stringify(schema));
+  for (const [name, schema] of Object.entries(contractSchemas))
+    await contracts.put(name, JSON.stringify(schema));
 }
 
 /** Makes a stream with its dead-letter stream. */
@@ -66,4 +75,9 @@ export async function putSpec(nc: NatsConnection, spec: GroupSpec): Promise<void
   await groups.put(groupKey(spec.stream, spec.group), JSON.stringify(spec));
 }
 
-export const provision = { buckets: provisionBuckets, stream: provisionStream, group: provisionGroup, spec: putSpec };
+export const provision = {
+  buckets: provisionBuckets,
+  stream: provisionStream,
+  group: provisionGroup,
+  spec: putSpec,
+};

@@ -28,7 +28,8 @@ export async function tapAcks(nc: NatsConnection, at: { stream: string; group: s
   nc.subscribe(`$JS.ACK.${at.stream}.${at.group}.>`, {
     callback: (_, message) => {
       const reply = parseAckReply(message.subject);
-      if (reply) answers.push({ ...readAnswer(message.string()), seq: reply.seq, delivered: reply.delivered });
+      if (reply)
+        answers.push({ ...readAnswer(message.string()), seq: reply.seq, delivered: reply.delivered });
     },
   });
   await nc.flush();

@@ -16,35 +16,41 @@ const kills = [
 ] as const;
 
 describe.each(testLanguages)("%s", (language) => {
-  test.each(kills)("a kill at $step with neighbours in hand: the account closes", async ({ step, ...kill }) => {
-    const group = await openGroup(server.nc, server.url, { stream: `account-${language}-${step}`, concurrency: 5 });
-    const tap = await tapAcks(server.nc, group);
-    const accepted: Accepted[] = [];
-    for (let n = 0; n < 5; n++) {
-      const eventId = `e.${n}`;
-      const body = Buffer.from(JSON.stringify(order(eventId)));
-      const { seq } = await publish(server.nc, {
-        subject: group.subject(),
-        eventId,
-        body,
-        // Neighbours that take a moment are still in hand when the first one reaches the step.
-        directive: n === 0 ? kill.directive : "block;ms=150",
+  test.each(kills)(
+    "a kill at $step with neighbours in hand: the account closes",
+    async ({ step, ...kill }) => {
+      const group = await openGroup(server.nc, server.url, {
+        stream: `account-${language}-${step}`,
+        concurrency: 5,
       });
-      accepted.push({ seq, eventId, body });
-    }
-    await using first = joinWorker(language, group, { MUSTER_CONFORMANCE_KILL_AT: step });
-    expect(await first.exited).toEqual({ code: null, signal: "SIGKILL" });
-    await server.nc.flush();
-    // Killed before the message was answered: what is left to do, the next member does.
-    expect(tap.story(1)).toBe("");
+      const tap = await tapAcks(server.nc, group);
+      const accepted: Accepted[] = [];
+      for (let n = 0; n < 5; n++) {
+        const eventId = `e.${n}`;
+        const body = Buffer.from(JSON.stringify(order(eventId)));
+        const { seq } = await publish(server.nc, {
+          subject: group.subject(),
+          eventId,
+          body,
+          // Neighbours that take a moment are still in hand when the first one reaches the step.
+          directive: n === 0 ? kill.directive : "block;ms=150",
+        });
+        accepted.push({ seq, eventId, body });
+      }
+      await using first = joinWorker(language, group, { MUSTER_CONFORMANCE_KILL_AT: step });
+      expect(await first.exited).toEqual({ code: null, signal: "SIGKILL" });
+      await server.nc.flush();
+      // Killed before the message was answered: what is left to do, the next member does.
+      expect(tap.story(1)).toBe("");
 
-    await using _second = joinWorker(language, group);
-    await group.quiet();
-    const account = await accountOf(group, accepted);
-    expect(account).toMatchObject({ ...closed, published: 5, done: kill.done, dead_by_reason: kill.dead });
-    expect(await group.left()).toBe(0);
-    expect(tap.story(1)).toBe(`${kill.ends} 2`);
-  });
+      await using _second = joinWorker(language, group);
+      await group.quiet();
+      const account = await accountOf(group, accepted);
+      expect(account).toMatchObject({ ...closed, published: 5, done: kill.done, dead_by_reason: kill.dead });
+      expect(await group.left()).toBe(0);
+      expect(tap.story(1)).toBe(`${kill.ends} 2`);
+    },
+  );
 
   test("an older copy of an event that has died since: the same body is stale, another one a conflict", async () => {
     const group = await openGroup(server.nc, server.url, { stream: `older-${language}` });
@@ -52,12 +58,29 @@ describe.each(testLanguages)("%s", (language) => {
     const bodies = { same: JSON.stringify(order("a")), other: JSON.stringify(order("a", 99)) };
     // Both wait in backoff while a later copy of their event dies.
     const slow = "retryable;delay_ms=1500;times=1";
-    const stale = await publish(server.nc, { subject: group.subject(), eventId: "same", body: bodies.same, directive: slow });
-    const odd = await publish(server.nc, { subject: group.subject(), eventId: "odd", body: bodies.other, directive: slow });
+    const stale = await publish(server.nc, {
+      subject: group.subject(),
+      eventId: "same",
+      body: bodies.same,
+      directive: slow,
+    });
+    const odd = await publish(server.nc, {
+      subject: group.subject(),
+      eventId: "odd",
+      body: bodies.other,
+      directive: slow,
+    });
     await using _worker = joinWorker(language, group);
-    await expect.poll(() => [tap.story(stale.seq), tap.story(odd.seq)], { timeout: 10_000 }).toEqual(["nak 1", "nak 1"]);
+    await expect
+      .poll(() => [tap.story(stale.seq), tap.story(odd.seq)], { timeout: 10_000 })
+      .toEqual(["nak 1", "nak 1"]);
     for (const eventId of ["same", "odd"]) {
-      await publish(server.nc, { subject: group.subject(), eventId, body: bodies.same, directive: "permanent" });
+      await publish(server.nc, {
+        subject: group.subject(),
+        eventId,
+        body: bodies.same,
+        directive: "permanent",
+      });
       await group.settled(eventId, "dead");
     }
     const rows = [await group.row("same"), await group.row("odd")];

@@ -7,7 +7,8 @@ import { sharedServer } from "../src/server.ts";
 
 const server = sharedServer();
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
-const withAmount = (amount: string): Uint8Array => text(JSON.stringify(order("a")).replace('"amount":10', `"amount":${amount}`));
+const withAmount = (amount: string): Uint8Array =>
+  text(JSON.stringify(order("a")).replace('"amount":10', `"amount":${amount}`));
 
 /** Bodies that no contract accepts, and the error each is to die with. */
 const bodies: [name: string, body: Uint8Array, error: string | RegExp][] = [
@@ -30,7 +31,9 @@ describe.each(testLanguages)("%s", (language) => {
     }
     for (const n of bodies.keys()) await group.settled(`b.${n}`, "dead");
     await group.quiet();
-    const letters = new Map((await group.deadLetters()).map((one) => [one.headers["Muster-Dlq-Event-Id"], one]));
+    const letters = new Map(
+      (await group.deadLetters()).map((one) => [one.headers["Muster-Dlq-Event-Id"], one]),
+    );
     for (const [n, [name, body, error]] of bodies.entries()) {
       const letter = letters.get(`b.${n}`);
       expect(letter?.headers["Muster-Dlq-Reason"], name).toBe("invalid");
@@ -47,7 +50,11 @@ describe.each(testLanguages)("%s", (language) => {
     const head = "NATS/1.0\r\nMuster-Event-Id: big.1\r\n\r\n".length;
     const most = config.max_msg_size - head;
     const send = (size: number): Promise<unknown> =>
-      publish(server.nc, { subject: group.subject(), eventId: "big.1", body: new Uint8Array(size).fill(0x20) });
+      publish(server.nc, {
+        subject: group.subject(),
+        eventId: "big.1",
+        body: new Uint8Array(size).fill(0x20),
+      });
     await expect(send(most + 1)).rejects.toThrow(/size exceeds|maximum/i);
     await send(most);
     await using worker = joinWorker(language, group);
@@ -62,7 +69,11 @@ describe.each(testLanguages)("%s", (language) => {
     await using _worker = joinWorker(language, group);
     const id = `a.*> ${"x y.".repeat(74)}!`;
     expect(id.length).toBeGreaterThan(300);
-    await publish(server.nc, { subject: group.subject(), eventId: `${id}.created`, body: JSON.stringify(order(id)) });
+    await publish(server.nc, {
+      subject: group.subject(),
+      eventId: `${id}.created`,
+      body: JSON.stringify(order(id)),
+    });
     const row = await group.settled(`${id}.created`, "done");
     expect(row.event_id).toBe(`${id}.created`);
   });
@@ -114,7 +125,10 @@ describe.each(testLanguages)("%s", (language) => {
 });
 
 /** The same worker, never restarted, still does what comes. */
-async function livesOn(group: Group, worker: { kill(signal: NodeJS.Signals): void; exited: Promise<unknown> }): Promise<void> {
+async function livesOn(
+  group: Group,
+  worker: { kill(signal: NodeJS.Signals): void; exited: Promise<unknown> },
+): Promise<void> {
   await publish(server.nc, { subject: group.subject(), eventId: "after" });
   await group.settled("after", "done");
   worker.kill("SIGTERM");

@@ -1,6 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { Kvm } from "@nats-io/kv";
-import { attemptsKey, buckets, createVerdict, ledgerKey, memberKey, protocolSchemas } from "@muster/contracts";
+import {
+  attemptsKey,
+  buckets,
+  createVerdict,
+  ledgerKey,
+  memberKey,
+  protocolSchemas,
+} from "@muster/contracts";
 import { waitFor } from "@muster/testkit";
 import { joinWorker, openGroup, publish, testLanguages } from "../src/index.ts";
 import { sharedServer } from "../src/server.ts";
@@ -20,7 +27,10 @@ describe.each(testLanguages)("%s", (language) => {
     const handled = await send("handled", "hang");
     await group.settled("done", "done");
     await group.settled("dead", "dead");
-    await waitFor("both records", async () => (await group.attempts(failed.seq)) && (await group.attempts(snoozed.seq)));
+    await waitFor(
+      "both records",
+      async () => (await group.attempts(failed.seq)) && (await group.attempts(snoozed.seq)),
+    );
     await waitFor("a beat with all of it", async () => {
       const now = await group.member(worker.id);
       return now?.in_flight === 1 && now.counts.snoozed === 1 && now.oldest?.sequence === handled.seq;
@@ -40,7 +50,9 @@ describe.each(testLanguages)("%s", (language) => {
     }
     const [letter] = await group.deadLetters();
     const headers = Buffer.from(JSON.stringify(letter?.headers));
-    expect(createVerdict("dead-letter-headers", protocolSchemas["dead-letter-headers"])(headers)).toMatchObject({ ok: true });
+    expect(
+      createVerdict("dead-letter-headers", protocolSchemas["dead-letter-headers"])(headers),
+    ).toMatchObject({ ok: true });
     expect(letter?.headers["Muster-Dlq-Error"]).toBe("tr\\u00e8s mal");
     expect(await group.row("dead")).toMatchObject({ headers: letter?.headers });
   });

@@ -53,7 +53,11 @@ describe.each(testLanguages)("%s", (language) => {
     const dead = await publish(server.nc, { subject: group.subject(), eventId: "k.1", body: '{"id":"k"}' });
     const row = await group.settled("k.1", "dead");
     expect(row.reason).toBe("invalid");
-    const fixed = await publish(server.nc, { subject: group.subject(), eventId: "k.1", body: bytes(order("k")) });
+    const fixed = await publish(server.nc, {
+      subject: group.subject(),
+      eventId: "k.1",
+      body: bytes(order("k")),
+    });
     const done = await group.settled("k.1", "done");
     expect(done.sequence).toBe(fixed.seq);
     expect(done.sequences).toContain(dead.seq);
@@ -65,7 +69,11 @@ describe.each(testLanguages)("%s", (language) => {
     const group = await openGroup(server.nc, server.url, { stream: `remade-${language}` });
     await using worker = joinWorker(language, group);
     // Sequence 1 dies, sequence 2 backs off for long with attempts on record, when the stream goes away.
-    const kill = await publish(server.nc, { subject: group.subject(), eventId: "r.1", directive: "permanent" });
+    const kill = await publish(server.nc, {
+      subject: group.subject(),
+      eventId: "r.1",
+      directive: "permanent",
+    });
     await group.settled("r.1", "dead");
     const slow = await publish(server.nc, {
       subject: group.subject(),
@@ -78,7 +86,10 @@ describe.each(testLanguages)("%s", (language) => {
     await manager.streams.delete(group.stream);
     await provisionStream(server.nc, group.stream, ["never"]).catch(() => undefined);
     const info = await manager.streams.info(group.stream);
-    await manager.streams.update(group.stream, { ...info.config, subjects: [`t.${group.stream}.>`, `muster.replay.${group.stream}.>`] });
+    await manager.streams.update(group.stream, {
+      ...info.config,
+      subjects: [`t.${group.stream}.>`, `muster.replay.${group.stream}.>`],
+    });
     await manager.consumers.add(group.stream, config);
 
     const again = await publish(server.nc, { subject: group.subject(), eventId: "r.1", directive: "return" });
@@ -98,7 +109,11 @@ describe.each(testLanguages)("%s", (language) => {
 
   test("a dead row without its dead letter is finished by the next delivery", async () => {
     const group = await openGroup(server.nc, server.url, { stream: `finish-${language}` });
-    const { seq } = await publish(server.nc, { subject: group.subject(), eventId: "f.1", directive: "permanent;text=why" });
+    const { seq } = await publish(server.nc, {
+      subject: group.subject(),
+      eventId: "f.1",
+      directive: "permanent;text=why",
+    });
     await using first = joinWorker(language, group, { MUSTER_CONFORMANCE_KILL_AT: "row_dead" });
     await first.exited;
     expect(await group.deadLetters()).toHaveLength(0);

@@ -19,7 +19,8 @@ describe.each(testLanguages)("%s", (language) => {
     );
     expect((await worker.exited).code).toBe(2);
     const text = worker.lines.join("\n");
-    for (const name of ["NATS_URL", "MUSTER_STREAM", "MUSTER_GROUP", "MUSTER_HEARTBEAT_MS"]) expect(text).toContain(name);
+    for (const name of ["NATS_URL", "MUSTER_STREAM", "MUSTER_GROUP", "MUSTER_HEARTBEAT_MS"])
+      expect(text).toContain(name);
   });
 
   test("a group that does not exist: says so, keeps asking, and works when it is applied", async () => {

@@ -7,14 +7,27 @@ const server = sharedServer();
 type Line = Record<string, unknown> & { msg?: string; level?: string };
 
 const always = ["group", "language", "level", "member", "msg", "stream", "time"];
-const perEvent = ["seq", "event_id", "delivery", "attempt", "outcome", "reason", "code", "error", "delay_ms", "revision", "state"];
+const perEvent = [
+  "seq",
+  "event_id",
+  "delivery",
+  "attempt",
+  "outcome",
+  "reason",
+  "code",
+  "error",
+  "delay_ms",
+  "revision",
+  "state",
+];
 const outcomes = ["done", "retry", "snoozed", "dead", "repeat"] as const;
 
 /** The log of a short life in which every ordinary outcome happens. */
 async function lifeOf(language: (typeof testLanguages)[number]): Promise<Line[]> {
   const group = await openGroup(server.nc, server.url, { stream: `logs-${language}` });
   await using worker = joinWorker(language, group, { LOG_LEVEL: "debug" });
-  const send = (eventId: string, directive: string) => publish(server.nc, { subject: group.subject(), eventId, directive });
+  const send = (eventId: string, directive: string) =>
+    publish(server.nc, { subject: group.subject(), eventId, directive });
   await send("done", "return");
   await group.settled("done", "done");
   await send("done", "return");
@@ -50,7 +63,8 @@ describe("logs", () => {
       expect(life).toEqual(["spec changed", "joined", "draining", "left"]);
     }
     const [reference = "", ...others] = testLanguages;
-    for (const other of others) expect(shapes.get(other), `${other} as ${reference}`).toEqual(shapes.get(reference));
+    for (const other of others)
+      expect(shapes.get(other), `${other} as ${reference}`).toEqual(shapes.get(reference));
   });
 });
 

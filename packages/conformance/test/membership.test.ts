@@ -35,7 +35,12 @@ describe.each(testLanguages)("%s", (language) => {
       const now = await group.member(worker.id);
       return now?.in_flight === 1 && now.counts.done === 1 && now.counts.dead === 1 ? now : undefined;
     });
-    expect(record).toMatchObject({ state: "running", delivery: "pull", concurrency: 7, contracts: ["order.v1"] });
+    expect(record).toMatchObject({
+      state: "running",
+      delivery: "pull",
+      concurrency: 7,
+      contracts: ["order.v1"],
+    });
     expect(record.oldest?.sequence).toBe(3);
   });
 
@@ -43,14 +48,19 @@ describe.each(testLanguages)("%s", (language) => {
     const group = await openGroup(server.nc, server.url, { stream: `command-${language}` });
     await using worker = joinWorker(language, group);
     await waitFor("the running member", async () => (await group.member(worker.id))?.state === "running");
-    const answer = await server.nc.request(memberSubject(group.stream, group.group, worker.id, "drain"), "", { timeout: 5000 });
+    const answer = await server.nc.request(memberSubject(group.stream, group.group, worker.id, "drain"), "", {
+      timeout: 5000,
+    });
     expect(answer.json()).toMatchObject({ ok: true });
     expect(await worker.exited).toEqual({ code: 0, signal: null });
     expect(await group.member(worker.id)).toBeUndefined();
   });
 
   test("a member stopped for longer than ack_wait does not disturb who took over", async () => {
-    const group = await openGroup(server.nc, server.url, { stream: `stopped-${language}`, ack_wait_ms: 1000 });
+    const group = await openGroup(server.nc, server.url, {
+      stream: `stopped-${language}`,
+      ack_wait_ms: 1000,
+    });
     await using first = joinWorker(language, group);
     await publish(server.nc, { subject: group.subject(), eventId: "s.1", directive: "block;ms=700" });
     await waitFor("the message in hand", async () => ((await group.member(first.id))?.in_flight ?? 0) > 0);

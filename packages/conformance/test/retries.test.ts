@@ -9,7 +9,11 @@ describe.each(testLanguages)("%s", (language) => {
   test("a retryable failure comes back after its backoff and ends done, without a record left", async () => {
     const group = await openGroup(server.nc, server.url, { stream: `retry-${language}` });
     await using _worker = joinWorker(language, group);
-    const { seq } = await publish(server.nc, { subject: group.subject(), eventId: "e.1", directive: "retryable;times=2" });
+    const { seq } = await publish(server.nc, {
+      subject: group.subject(),
+      eventId: "e.1",
+      directive: "retryable;times=2",
+    });
     const record = await waitFor("the second failure", async () => {
       const now = await group.attempts(seq);
       return now?.attempts === 2 ? now : undefined;
@@ -26,7 +30,11 @@ describe.each(testLanguages)("%s", (language) => {
   test("attempts used up: exhausted, with the history of all of them", async () => {
     const group = await openGroup(server.nc, server.url, { stream: `exhaust-${language}` });
     await using worker = joinWorker(language, group);
-    await publish(server.nc, { subject: group.subject("x"), eventId: "e.1", directive: "retryable;text=no luck" });
+    await publish(server.nc, {
+      subject: group.subject("x"),
+      eventId: "e.1",
+      directive: "retryable;text=no luck",
+    });
     const row = await group.settled("e.1", "dead");
     await group.quiet();
     expect(row.reason).toBe("exhausted");
@@ -40,7 +48,10 @@ describe.each(testLanguages)("%s", (language) => {
       "Muster-Dlq-Member": worker.id,
       "Muster-Dlq-Language": language,
     });
-    const history = JSON.parse(letter?.headers["Muster-Dlq-History"] ?? "[]") as { attempt: number; outcome: string }[];
+    const history = JSON.parse(letter?.headers["Muster-Dlq-History"] ?? "[]") as {
+      attempt: number;
+      outcome: string;
+    }[];
     expect(history.map((entry) => [entry.attempt, entry.outcome])).toEqual([
       [1, "failed"],
       [2, "failed"],
@@ -49,7 +60,10 @@ describe.each(testLanguages)("%s", (language) => {
   });
 
   test("a snooze is not counted", async () => {
-    const group = await openGroup(server.nc, server.url, { stream: `snooze-${language}`, retry: { max_attempts: 1 } });
+    const group = await openGroup(server.nc, server.url, {
+      stream: `snooze-${language}`,
+      retry: { max_attempts: 1 },
+    });
     await using _worker = joinWorker(language, group);
     const { seq } = await publish(server.nc, {
       subject: group.subject(),
@@ -71,7 +85,11 @@ describe.each(testLanguages)("%s", (language) => {
       retry: { max_attempts: 5, backoff_ms: [60_000], jitter: 0 },
     });
     await using _worker = joinWorker(language, group);
-    const { seq } = await publish(server.nc, { subject: group.subject(), eventId: "e.1", directive: "block;ms=1500" });
+    const { seq } = await publish(server.nc, {
+      subject: group.subject(),
+      eventId: "e.1",
+      directive: "block;ms=1500",
+    });
     const record = await waitFor("the failed attempt", () => group.attempts(seq));
     expect(record.history.at(-1)?.error_class).toBe("DeadlineExceeded");
     expect(await group.row("e.1")).toBeUndefined();
@@ -98,7 +116,11 @@ describe.each(testLanguages)("%s", (language) => {
   test("a contract that the group does not accept is dead, with its name", async () => {
     const group = await openGroup(server.nc, server.url, { stream: `unknown-${language}` });
     await using _worker = joinWorker(language, group);
-    await publish(server.nc, { subject: group.subject(), eventId: "e.1", headers: { "Muster-Contract": "invoice.v9" } });
+    await publish(server.nc, {
+      subject: group.subject(),
+      eventId: "e.1",
+      headers: { "Muster-Contract": "invoice.v9" },
+    });
     expect((await group.settled("e.1", "dead")).reason).toBe("unknown_contract");
     await group.quiet();
     expect((await group.deadLetters())[0]?.headers["Muster-Dlq-Error"]).toBe("unknown contract invoice.v9");

@@ -39,13 +39,19 @@ describe.each(testLanguages)("%s", (language) => {
     const head = headers();
     for (const [name, value] of Object.entries(replayHeaders(letter?.headers ?? {}))) head.set(name, value);
     const subject = replaySubject(stream, "failing", failing.subject());
-    const replayed = await jetstream(server.nc).publish(subject, letter?.body ?? new Uint8Array(), { headers: head });
+    const replayed = await jetstream(server.nc).publish(subject, letter?.body ?? new Uint8Array(), {
+      headers: head,
+    });
     const row = await failing.settled("s.1", "done");
     expect(row.sequence).toBe(replayed.seq);
     expect(row.result).toMatchObject({ subject: failing.subject() });
     expect(row.sequences).toContain(sent.seq);
     // A later event that both settle proves that the other group has passed the replay by.
-    await publish(server.nc, { subject: failing.subject(), eventId: "s.2", headers: { "Muster-Contract": "order.v1" } });
+    await publish(server.nc, {
+      subject: failing.subject(),
+      eventId: "s.2",
+      headers: { "Muster-Contract": "order.v1" },
+    });
     await Promise.all([failing.settled("s.2", "done"), other.settled("s.2", "done")]);
     await other.quiet();
     expect(await other.row("s.1")).toEqual(done);

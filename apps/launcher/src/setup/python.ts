@@ -27,13 +27,8 @@ export function bringPython(): void {
     say(`fetching uv ${uvVersion}`);
     rmSync(uvHome, { recursive: true, force: true });
     run("making a virtual environment for uv", ["python3", "-m", "venv", uvHome]);
-    run("fetching uv", [
-      join(uvHome, "bin/pip"),
-      "install",
-      "-q",
-      "--disable-pip-version-check",
-      `uv==${uvVersion}`,
-    ]);
+    const pip = [join(uvHome, "bin/pip"), "install", "-q", "--disable-pip-version-check"];
+    run("fetching uv", [...pip, `uv==${uvVersion}`]);
   });
   const lists = ["requirements.txt", "requirements-dev.txt"].map((name) => join(core, name));
   const venv = join(home, "venv");

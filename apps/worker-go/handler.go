@@ -1,4 +1,5 @@
-// Package workergo is the order worker: business rules, and nothing of the protocol.
+// Package workergo is the order worker's handler: the same business rules as in TypeScript and
+// Python, proven by packages/contracts/vectors/orders.json.
 package workergo
 
 import (
@@ -11,13 +12,17 @@ import (
 	muster "github.com/muster-dev/muster/packages/worker-core-go"
 )
 
+// Version of the application, told in records and dead letters.
+const Version = "0.1.0"
+
 const (
-	// Orders above this amount are shown to the fraud check.
-	fraudCheckAbove   = 10_000
-	fraudCheckTimeout = time.Second
+	// largeAmount: orders above it are asked about.
+	largeAmount  = 10_000
+	fraudSubject = "fraud.check"
+	fraudTimeout = time.Second
 )
 
-// Order is the contract order.v1.
+// Order is order.v1.
 type Order struct {
 	ID        string  `json:"id"`
 	Customer  string  `json:"customer"`
@@ -26,8 +31,8 @@ type Order struct {
 	CreatedAt string  `json:"created_at"`
 }
 
-// Result is the order's projection.
-type Result struct {
+// Projection is what is known of an order once it is done.
+type Projection struct {
 	OrderID      string  `json:"order_id"`
 	Customer     string  `json:"customer"`
 	Amount       float64 `json:"amount"`
@@ -35,64 +40,64 @@ type Result struct {
 	FraudChecked bool    `json:"fraud_checked"`
 }
 
-// NewHandler gives the business rules of an order event. work simulates work, 0 is none; a
-// cancelled context cuts it short.
-func NewHandler(work time.Duration) muster.Handler[Order] {
+// Handler handles orders; each takes the work time at least.
+func Handler(work time.Duration) muster.Handler[Order] {
 	return func(ctx context.Context, order Order, d *muster.Delivery) (any, error) {
-		if err := pause(ctx, work); err != nil {
+		if err := wait(ctx, work); err != nil {
 			return nil, err
 		}
-		if order.Amount < 0 {
+		switch {
+		case order.Amount < 0:
 			return nil, muster.Permanent("negative amount")
-		}
-		if order.Customer == "" {
+		case order.Customer == "":
 			return nil, muster.Permanent("missing customer")
-		}
-		isLarge := order.Amount > fraudCheckAbove
-		if isLarge {
+		case order.Amount > largeAmount:
 			if err := checkFraud(ctx, order, d); err != nil {
 				return nil, err
 			}
 		}
-		return Result{order.ID, order.Customer, order.Amount, order.Status, isLarge}, nil
+		return Projection{order.ID, order.Customer, order.Amount, order.Status, order.Amount > largeAmount}, nil
 	}
 }
 
-// ReadWork reads ORDER_WORK_MS: a whole number of milliseconds, 0 where it is not set.
-func ReadWork(value string) (time.Duration, error) {
-	if value == "" {
+// WorkTime reads ORDER_WORK_MS, which simulates work.
+func WorkTime(getenv func(string) string) (time.Duration, error) {
+	text := getenv("ORDER_WORK_MS")
+	if text == "" {
 		return 0, nil
 	}
-	ms, err := strconv.ParseUint(value, 10, 31)
+	n, err := strconv.ParseUint(text, 10, 31)
 	if err != nil {
-		return 0, fmt.Errorf("ORDER_WORK_MS: %q must be a whole number of milliseconds", value)
+		return 0, fmt.Errorf("ORDER_WORK_MS: %q is not a whole number of milliseconds", text)
 	}
-	return time.Duration(ms) * time.Millisecond, nil
+	return time.Duration(n) * time.Millisecond, nil
 }
 
 func checkFraud(ctx context.Context, order Order, d *muster.Delivery) error {
-	question, err := json.Marshal(map[string]any{"order_id": order.ID, "customer": order.Customer, "amount": order.Amount})
+	question, err := json.Marshal(map[string]any{
+		"order_id": order.ID, "customer": order.Customer, "amount": order.Amount,
+	})
 	if err != nil {
-		return fmt.Errorf("fraud check question: %w", err)
+		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, fraudCheckTimeout)
+	ctx, cancel := context.WithTimeout(ctx, fraudTimeout)
 	defer cancel()
-	if _, err := d.Conn.RequestWithContext(ctx, "fraud.check", question); err != nil {
-		return muster.Retryable("fraud check timeout", 0)
+	if _, err := d.Conn.RequestWithContext(ctx, fraudSubject, question); err != nil {
+		return muster.Retryable("fraud check timeout")
 	}
 	return nil
 }
 
-func pause(ctx context.Context, d time.Duration) error {
+func wait(ctx context.Context, d time.Duration) error {
 	if d == 0 {
 		return nil
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
+	case <-ctx.Done():
+		return ctx.Err()
 	case <-timer.C:
 		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

@@ -1,103 +1,118 @@
-package workergo_test
+package workergo
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
-	"strconv"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
-	workergo "github.com/muster-dev/muster/apps/worker-go"
 	muster "github.com/muster-dev/muster/packages/worker-core-go"
+	"github.com/nats-io/nats.go"
 )
 
-type vector struct {
-	Name    string
-	Order   workergo.Order
-	Fraud   string
-	Outcome string
-	Error   string
-	Result  any
-}
-
-func TestOrderVectors(t *testing.T) {
+func TestOrders(t *testing.T) {
 	t.Parallel()
-	raw, err := os.ReadFile("../../packages/contracts/vectors/orders.json")
+	data, err := os.ReadFile("../../packages/contracts/vectors/orders.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var file struct{ Cases []vector }
-	if err := json.Unmarshal(raw, &file); err != nil {
+	var vectors struct {
+		Cases []struct {
+			Name    string
+			Order   Order
+			Fraud   string
+			Outcome string
+			Error   string
+			Result  any
+		}
+	}
+	if err := json.Unmarshal(data, &vectors); err != nil || len(vectors.Cases) == 0 {
+		t.Fatalf("%d cases, %v", len(vectors.Cases), err)
+	}
+	silent, answers := connect(t), connect(t)
+	asked := make(chan string, len(vectors.Cases))
+	if _, err := answers.Subscribe(fraudSubject, func(m *nats.Msg) {
+		asked <- string(m.Data)
+		_ = m.Respond([]byte(`{"ok":true}`))
+	}); err != nil {
 		t.Fatal(err)
 	}
-	if len(file.Cases) == 0 {
-		t.Fatal("no vectors")
-	}
-	conns := map[string]*nats.Conn{"answers": serve(t), "silent": serve(t)}
-	_, err = conns["answers"].Subscribe("fraud.check", func(m *nats.Msg) { _ = m.Respond([]byte(`{}`)) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	handle := workergo.NewHandler(0)
-	for _, c := range file.Cases {
+	for _, c := range vectors.Cases {
 		t.Run(c.Name, func(t *testing.T) {
-			got, err := handle(context.Background(), c.Order, &muster.Delivery{Conn: conns[c.Fraud]})
-			var permanent *muster.PermanentError
-			outcome := "done"
-			switch {
-			case errors.As(err, &permanent):
-				outcome = "permanent"
-			case err != nil:
-				outcome = "retryable"
+			conn := silent
+			if c.Fraud == "answers" {
+				conn = answers
 			}
-			if outcome != c.Outcome || (err != nil && err.Error() != c.Error) {
-				t.Fatalf("got %s %v, want %s %q", outcome, err, c.Outcome, c.Error)
+			result, err := Handler(0)(t.Context(), c.Order, &muster.Delivery{Conn: conn})
+			outcome, text := outcomeOf(err)
+			if outcome != c.Outcome || text != c.Error || !reflect.DeepEqual(plain(t, result), c.Result) {
+				t.Errorf("%s %q %v", outcome, text, result)
 			}
-			if err == nil && !reflect.DeepEqual(asJSON(t, got), c.Result) {
-				t.Fatalf("got %v, want %v", asJSON(t, got), c.Result)
+			if p, ok := result.(Projection); ok && p.FraudChecked {
+				var question map[string]any
+				_ = json.Unmarshal([]byte(<-asked), &question)
+				want := map[string]any{"order_id": c.Order.ID, "customer": c.Order.Customer, "amount": c.Order.Amount}
+				if !reflect.DeepEqual(question, want) {
+					t.Errorf("asked %v", question)
+				}
 			}
 		})
 	}
 }
 
-func TestReadWorkNamesTheVariable(t *testing.T) {
+func TestWorkTimeIsAWholeNumber(t *testing.T) {
 	t.Parallel()
-	if work, err := workergo.ReadWork("25"); err != nil || work != 25*time.Millisecond {
-		t.Fatal(work, err)
+	for text, want := range map[string]time.Duration{"": 0, "0": 0, "250": 250 * time.Millisecond} {
+		if got, err := WorkTime(func(string) string { return text }); err != nil || got != want {
+			t.Errorf("%q: %v %v", text, got, err)
+		}
 	}
-	for _, bad := range []string{"-1", "1.5", "soon"} {
-		if _, err := workergo.ReadWork(bad); err == nil {
-			t.Errorf("%q was taken", bad)
+	for _, text := range []string{"-1", "1.5", "soon"} {
+		if _, err := WorkTime(func(string) string { return text }); err == nil {
+			t.Errorf("%q is taken", text)
 		}
 	}
 }
 
-func asJSON(t *testing.T, value any) (out any) {
+func outcomeOf(err error) (outcome, text string) {
+	var permanent *muster.PermanentError
+	switch {
+	case err == nil:
+		return "done", ""
+	case errors.As(err, &permanent):
+		return "permanent", err.Error()
+	default:
+		return "retryable", err.Error()
+	}
+}
+
+func plain(t *testing.T, value any) (decoded any) {
 	t.Helper()
-	raw, err := json.Marshal(value)
+	data, err := json.Marshal(value)
+	if err == nil {
+		err = json.Unmarshal(data, &decoded)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(raw, &out); err != nil {
-		t.Fatal(err)
-	}
-	return out
+	return decoded
 }
 
-// serve starts a nats-server of the test's own and connects to it.
-func serve(t *testing.T) *nats.Conn {
+// connect gives a connection to a server of its own, so that nobody else answers.
+func connect(t *testing.T) *nats.Conn {
 	t.Helper()
-	program := os.Getenv("MUSTER_NATS_SERVER")
-	if program == "" {
-		program = filepath.Join("..", "..", ".muster", "bin", "nats-server")
+	binary, err := filepath.Abs("../../.muster/bin/nats-server")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(binary); err != nil {
+		binary = "nats-server"
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -105,22 +120,22 @@ func serve(t *testing.T) *nats.Conn {
 	}
 	port := listener.Addr().(*net.TCPAddr).Port
 	_ = listener.Close()
-	server := exec.Command(program, "-a", "127.0.0.1", "-p", strconv.Itoa(port))
-	if err := server.Start(); err != nil {
+	cmd := exec.Command(binary, "-a", "127.0.0.1", "-p", fmt.Sprint(port))
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = server.Process.Kill()
-		_ = server.Wait()
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
 	})
-	url := "nats://127.0.0.1:" + strconv.Itoa(port)
-	conn, err := nats.Connect(url, nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	nc, err := nats.Connect(fmt.Sprintf("nats://127.0.0.1:%d", port),
+		nats.RetryOnFailedConnect(true), nats.ReconnectWait(20*time.Millisecond), nats.MaxReconnects(-1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(conn.Close)
-	if err := conn.FlushTimeout(10 * time.Second); err != nil {
+	t.Cleanup(nc.Close)
+	if err := nc.FlushTimeout(10 * time.Second); err != nil {
 		t.Fatal(err)
 	}
-	return conn
+	return nc
 }

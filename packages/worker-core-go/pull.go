@@ -103,6 +103,10 @@ func (p *puller) run(ctx context.Context) {
 
 // stop drains the inbox: what still came was given to onMessage, nothing comes after.
 func (p *puller) stop(ctx context.Context) {
+	if !p.wire.nc.IsConnected() {
+		_ = p.sub.Unsubscribe()
+		return
+	}
 	closed := p.sub.StatusChanged(nats.SubscriptionClosed)
 	if err := p.sub.Drain(); err != nil {
 		p.log.Debug("inbox not drained", "error", err.Error())

@@ -166,11 +166,15 @@ func (g *group) provisionStream() {
 	must(g.t, err)
 	_, err = g.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: g.stream + "_DLQ", Subjects: []string{"muster.dlq." + g.stream + ".>"}})
 	must(g.t, err)
-	_, err = g.js.CreateConsumer(ctx, g.stream, jetstream.ConsumerConfig{
-		Durable: g.name, AckPolicy: jetstream.AckExplicitPolicy, AckWait: 1500 * time.Millisecond, MaxDeliver: -1,
-		FilterSubjects: []string{"orders." + g.stream + ".>", ReplaySubject(g.stream, g.name, ">")},
-	})
+	_, err = g.js.CreateConsumer(ctx, g.stream, g.consumerConfig(1500*time.Millisecond))
 	must(g.t, err)
+}
+
+func (g *group) consumerConfig(ackWait time.Duration) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable: g.name, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxDeliver: -1,
+		FilterSubjects: []string{"orders." + g.stream + ".>", ReplaySubject(g.stream, g.name, ">")},
+	}
 }
 
 // apply writes the spec.

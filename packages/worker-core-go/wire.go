@@ -3,6 +3,7 @@ package muster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"time"
 
@@ -22,7 +23,10 @@ func (w *wire) request(ctx context.Context, subject string, headers map[string]s
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	answer, err := w.nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: subject, Header: natsHeader(headers), Data: body})
-	if err != nil {
+	switch {
+	case errors.Is(err, nats.ErrReconnectBufExceeded):
+		return nil, unreachable(nil, "not connected")
+	case err != nil:
 		return nil, unreachable(err, "no answer on %s", subject)
 	}
 	return answer, nil

@@ -2,6 +2,7 @@ package muster
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -162,6 +163,8 @@ func (w *Worker) join(life context.Context) bool {
 		case <-ctx.Done():
 		}
 	})
+	// Told once where people look: a bucket that is missing, or a server that is down.
+	level := slog.LevelWarn
 	for {
 		err := w.tryJoin(ctx)
 		switch {
@@ -178,7 +181,8 @@ func (w *Worker) join(life context.Context) bool {
 			close(w.joined)
 			return true
 		}
-		w.config.Log.Debug("not joined yet", "error", err.Error())
+		w.config.Log.Log(ctx, level, "not joined yet", "error", err.Error())
+		level = slog.LevelDebug
 		if pause(ctx, retryEvery) != nil {
 			return false
 		}
@@ -264,8 +268,10 @@ func (w *Worker) leave(ctx context.Context) {
 	if err := w.member.leave(ctx); err != nil {
 		w.config.Log.Debug("record not deleted", "error", err.Error())
 	}
-	if err := w.wire.flush(ctx, windUp); err != nil {
-		w.config.Log.Debug("not flushed", "error", err.Error())
+	if w.wire.nc.IsConnected() {
+		if err := w.wire.flush(ctx, windUp); err != nil {
+			w.config.Log.Debug("not flushed", "error", err.Error())
+		}
 	}
 	w.config.Log.Info("left", "state", "left")
 }

@@ -238,24 +238,29 @@ func TestItHoldsTwiceItsConcurrencyAtMost(t *testing.T) {
 	for i := range 40 {
 		g.publish(fmt.Sprint(i), order(fmt.Sprint(i), 1))
 	}
-	var running, most atomic.Int32
-	worker := make(chan *running_, 100)
-	serve(t, g.config("m"), func(context.Context, map[string]any, *Delivery) (any, error) {
-		now := running.Add(1)
-		defer running.Add(-1)
-		for {
-			seen := most.Load()
-			if now <= seen || most.CompareAndSwap(seen, now) {
-				break
+	var running atomic.Int32
+	worker, three := make(chan *Worker, 1), make(chan struct{})
+	w := serve(t, g.config("m"), func(context.Context, map[string]any, *Delivery) (any, error) {
+		switch n := running.Add(1); {
+		case n == 3:
+			close(three)
+		case n > 3:
+			select {
+			case <-three:
+			default:
+				t.Errorf("%d at once", n)
 			}
 		}
-		if held := (<-worker).hold.len(); held > 6 {
+		<-three
+		w := <-worker
+		worker <- w
+		if held := w.hold.len(); held > 6 {
 			t.Errorf("%d in hand", held)
 		}
 		return nil, nil
 	})
+	worker <- w.Worker
 	g.settled()
-	equal(t, most.Load(), int32(3))
 }
 
 func TestBadVariablesAreNamedAtOnce(t *testing.T) {

@@ -18,9 +18,13 @@ test("turbo dev starts the fleet, and a touched file restarts its member", async
     NATS_URL: "",
   };
   const pnpm = join(checkoutRoot, ".muster/bin/pnpm");
-  await using dev = startProcess("turbo dev", [pnpm, "turbo", "dev"], env, {
-    cwd: checkoutRoot,
-    detached: true,
+  const dev = startProcess("turbo dev", [pnpm, "turbo", "dev"], env, { cwd: checkoutRoot, detached: true });
+  await using stack = new AsyncDisposableStack();
+  // Also when the test fails: a killed turbo would leave its tasks running.
+  stack.defer(async () => {
+    dev.kill("SIGTERM");
+    await dev.exited;
+    await rm(store, { recursive: true, force: true });
   });
   const members = async (): Promise<Member[] | undefined> => {
     const input = encodeURIComponent(JSON.stringify({ stream: "ORDERS", group: "billing" }));
@@ -35,12 +39,13 @@ test("turbo dev starts the fleet, and a touched file restarts its member", async
       const now = await members();
       return new Set(now?.map((member) => member.language)).size === 3 ? now : undefined;
     },
-    { timeoutMs: 90_000, everyMs: 300 },
+    { timeoutMs: 80_000, everyMs: 300 },
   ).catch((error: unknown) => {
     throw new Error(seen(), { cause: error });
   });
   for (const [language, file] of [
     ["ts", "apps/worker-ts/src/main.ts"],
+    ["go", "apps/worker-go/cmd/worker-go/main.go"],
     ["py", "apps/worker-py/src/worker_py/handler.py"],
   ] as const) {
     const pid = before.find((member) => member.language === language)?.pid;
@@ -48,13 +53,25 @@ test("turbo dev starts the fleet, and a touched file restarts its member", async
     await waitFor(
       `a new ${language} process`,
       async () => (await members())?.some((member) => member.language === language && member.pid !== pid),
-      { timeoutMs: 60_000, everyMs: 300 },
+      { timeoutMs: 45_000, everyMs: 300 },
     ).catch((error: unknown) => {
       throw new Error(seen(), { cause: error });
     });
   }
+  const last = (await members()) ?? [];
   dev.kill("SIGTERM");
   await dev.exited;
   expect(dev.lines.some((line) => line.includes("draining"))).toBe(true);
-  await rm(store, { recursive: true, force: true });
+  // Turbo does not wait for what its tasks started.
+  await waitFor("all members to be gone", () => !last.some((member) => isAlive(member.pid)), {
+    timeoutMs: 40_000,
+  });
 });
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}

@@ -40,7 +40,7 @@ async function play(options: DemoOptions): Promise<number> {
   using _signals = listenForSignals(stop, () => children.killAll());
   let isGood = false;
   try {
-    isGood = await perform(options, children, stop.signal);
+    isGood = await perform(options, children, stop.signal, fail);
   } catch (error) {
     // What made everything stop is the cause; that a wait ended for it is not.
     const cause: unknown = stop.signal.aborted ? stop.signal.reason : error;
@@ -56,7 +56,12 @@ async function play(options: DemoOptions): Promise<number> {
   return isGood ? 0 : 1;
 }
 
-async function perform(options: DemoOptions, children: Children, signal: AbortSignal): Promise<boolean> {
+async function perform(
+  options: DemoOptions,
+  children: Children,
+  signal: AbortSignal,
+  fail: (error: Error) => void,
+): Promise<boolean> {
   const progress = new Progress(process.stdout);
   const sharedUrl = process.env["NATS_URL"] || undefined;
   await using stack = new AsyncDisposableStack();
@@ -84,7 +89,7 @@ async function perform(options: DemoOptions, children: Children, signal: AbortSi
   });
   for (const [language, reason] of fleet.missing) progress.say(`without ${language}: ${reason}`);
 
-  const { outcome, problems } = await run({ options, names, nc, js, plane, fleet, progress, signal });
+  const { outcome, problems } = await run({ options, names, nc, js, plane, fleet, progress, signal, fail });
   progress.say(`\n${outcomeText(outcome)}`);
   for (const problem of problems) progress.say(problem);
   if (options.keep) {

@@ -3,70 +3,65 @@ import { headers } from "@nats-io/transport-node";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DemoOrder } from "./orders.ts";
 
-/** Publishing in the course of being done. */
-export type Publisher = {
-  /** Orders that the stream has confirmed so far. */
-  readonly confirmed: number;
-  /** Resolves when all are confirmed. */
-  readonly finished: Promise<void>;
-};
+/** Where orders go, and who hears of one that the stream did not confirm. */
+export type PublisherOptions = { subjectRoot: string; signal: AbortSignal; fail: (error: Error) => void };
 
 const IN_FLIGHT = 64;
 const ANSWER_MS = 2000;
 const RETRY_MS = 200;
 const GIVE_UP_MS = 30_000;
 
-/**
- * Publishes the orders as they are, byte for byte, some at a time. What was not confirmed is
- * published again under the same `Nats-Msg-Id`, so that the stream keeps it once.
- */
-export function publishOrders(
-  js: JetStreamClient,
-  orders: readonly DemoOrder[],
-  { subjectRoot, signal }: { subjectRoot: string; signal: AbortSignal },
-): Publisher {
-  let confirmed = 0;
-  const queue = orders.values();
-  const lane = async (): Promise<void> => {
-    for (const order of queue) {
-      await publish(js, `${subjectRoot}.${order.event}`, order, signal);
-      confirmed++;
-    }
-  };
-  const finished = Promise.all(Array.from({ length: IN_FLIGHT }, lane)).then(() => undefined);
-  // Awaited later; until then a failure must not end the process.
-  finished.catch(() => undefined);
-  return {
-    finished,
-    get confirmed() {
-      return confirmed;
-    },
-  };
-}
+/** Publishes orders in the background, as they are, byte for byte. */
+export class Publisher {
+  readonly #js: JetStreamClient;
+  readonly #options: PublisherOptions;
+  #confirmed = 0;
 
-async function publish(
-  js: JetStreamClient,
-  subject: string,
-  order: DemoOrder,
-  signal: AbortSignal,
-): Promise<void> {
-  const deadline = performance.now() + GIVE_UP_MS;
-  for (;;) {
-    signal.throwIfAborted();
-    try {
-      const h = headers();
-      h.set("Muster-Event-Id", order.eventId);
-      h.set("Muster-Contract", "order.v1");
-      await js.publish(subject, order.body, { msgID: order.eventId, headers: h, timeout: ANSWER_MS });
-      return;
-    } catch (cause) {
-      if (performance.now() > deadline) {
-        throw new Error(
-          `publishing ${order.eventId} to ${subject} was not confirmed within ${GIVE_UP_MS / 1000} s: ${String(cause)}`,
-          { cause },
-        );
+  constructor(js: JetStreamClient, options: PublisherOptions) {
+    this.#js = js;
+    this.#options = options;
+  }
+
+  /** Orders that the stream has confirmed so far. */
+  get confirmed(): number {
+    return this.#confirmed;
+  }
+
+  /** Begins to publish these, some at a time; `confirmed` tells how far it is. */
+  publish(orders: readonly DemoOrder[]): void {
+    const queue = orders.values();
+    const lane = async (): Promise<void> => {
+      for (const order of queue) {
+        await this.#publishOne(order);
+        this.#confirmed++;
       }
-      await sleep(RETRY_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+    };
+    Promise.all(Array.from({ length: IN_FLIGHT }, lane)).catch(this.#options.fail);
+  }
+
+  // What was not confirmed may be stored all the same: again under the same id, it is kept once.
+  async #publishOne(order: DemoOrder): Promise<void> {
+    const { subjectRoot, signal } = this.#options;
+    const subject = `${subjectRoot}.${order.event}`;
+    const h = headers();
+    h.set("Muster-Event-Id", order.eventId);
+    h.set("Muster-Contract", "order.v1");
+    const deadline = performance.now() + GIVE_UP_MS;
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        await this.#js.publish(subject, order.body, { msgID: order.eventId, headers: h, timeout: ANSWER_MS });
+        return;
+      } catch (cause) {
+        if (performance.now() > deadline) {
+          const waited = `${GIVE_UP_MS / 1000} s`;
+          throw new Error(
+            `${order.eventId} on ${subject} was not confirmed within ${waited}: ${String(cause)}`,
+            { cause },
+          );
+        }
+        await sleep(RETRY_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+      }
     }
   }
 }

@@ -9,7 +9,7 @@ import { type DemoGroup, demoSpec } from "./group.ts";
 import type { DemoOptions } from "./options.ts";
 import { seededOrders } from "./orders.ts";
 import type { Progress } from "./progress.ts";
-import { type Publisher, publishOrders } from "./publisher.ts";
+import { Publisher } from "./publisher.ts";
 import { seeded } from "./random.ts";
 import type { Outcome } from "./report.ts";
 import { type Patience, until } from "./wait.ts";
@@ -25,15 +25,19 @@ export type Stage = {
   fleet: Fleet;
   progress: Progress;
   signal: AbortSignal;
+  /** Ends the demo with this error. */
+  fail: (error: Error) => void;
 };
 
 const JOIN_MS = 30_000;
 // Per order, on top of a minute: far more than a slow machine takes.
 const WORK_MS_PER_ORDER = 50;
+// The rest comes when the killed worker has its successor, so that this one has work too.
+const FIRST_SHARE = 0.7;
 
 /** Publishes, kills, lists, replays, drains and closes the account. Gives what it came to, and what went wrong on the way. */
 export async function run(stage: Stage): Promise<{ outcome: Outcome; problems: string[] }> {
-  const { options, names, nc, js, plane, fleet, progress, signal } = stage;
+  const { options, names, nc, js, plane, fleet, progress, signal, fail } = stage;
   const startedAt = performance.now();
   const watch = new Watch(plane, names, fleet, progress);
   const spec = demoSpec(names, fleet.languages.length);
@@ -47,12 +51,13 @@ export async function run(stage: Stage): Promise<{ outcome: Outcome; problems: s
 
   const orders = seededOrders(options.orders, options.seed);
   progress.say(`publishing ${orders.length} orders, seed ${options.seed}; the fraud check is down`);
-  const publisher = publishOrders(js, orders, { subjectRoot: names.subjectRoot, signal });
-  const victim = seeded(options.seed + 1).pick(fleet.alive);
+  const publisher = new Publisher(js, { subjectRoot: names.subjectRoot, signal, fail });
+  const first = Math.ceil(orders.length * FIRST_SHARE);
+  publisher.publish(orders.slice(0, first));
   await halfDone(watch, publisher, stage);
-  await replaceWorker(victim, watch, stage);
-  await publisher.finished;
-  await settled("all orders to be done, dead or retried to the end", watch, publisher, stage);
+  await replaceWorker(seeded(options.seed + 1).pick(fleet.alive), watch, stage);
+  publisher.publish(orders.slice(first));
+  await settled("all orders to be done or dead", watch, publisher, stage);
 
   progress.say("dead letters by reason:");
   progress.say(await listByReason(plane, names));
@@ -108,15 +113,16 @@ async function replaceWorker(
 }
 
 async function settled(what: string, watch: Watch, publisher: Publisher, stage: Stage): Promise<void> {
+  const { options } = stage;
   let isIdle = false;
   await until(
     what,
     async () => {
       watch.published = publisher.confirmed;
-      const { ready, inFlight, backingOff } = await watch.look();
+      const { published, ready, inFlight, backingOff } = await watch.look();
       // Twice in a row: the consumer hears of a new message a moment after its publisher does.
       const wasIdle = isIdle;
-      isIdle = ready + inFlight + backingOff === 0;
+      isIdle = published === options.orders && ready + inFlight + backingOff === 0;
       return (wasIdle && isIdle) || undefined;
     },
     patience(watch, stage),

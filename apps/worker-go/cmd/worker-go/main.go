@@ -1,4 +1,4 @@
-// Command worker-go is the order worker in Go: it joins the group that its environment names.
+// Command worker-go is the order worker in Go.
 package main
 
 import (
@@ -9,13 +9,11 @@ import (
 	muster "github.com/muster-dev/muster/packages/worker-core-go"
 )
 
-const version = "0.1.0"
-
 func main() {
-	work, err := workergo.ReadWork(os.Getenv("ORDER_WORK_MS"))
+	work, err := workergo.WorkTime(os.Getenv)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
-	muster.Run(workergo.NewHandler(work), muster.WithVersion(version))
+	muster.Run(workergo.Handler(work), muster.WithVersion(workergo.Version))
 }

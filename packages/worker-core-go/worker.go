@@ -43,6 +43,7 @@ type Worker struct {
 	stats      *stats
 	ledger     *ledger
 	member     *member
+	command    *nats.Subscription
 	puller     *puller
 	deliveries *deliveries
 
@@ -193,17 +194,21 @@ func (w *Worker) tryJoin(ctx context.Context) error {
 	if err := w.pollSpec(ctx); err != nil {
 		return err
 	}
+	// Before the record says that the member is here: who reads it may send a command at once.
+	if w.command == nil {
+		c := w.config
+		command, err := w.wire.nc.Subscribe(MemberSubject(c.Stream, c.Group, c.Member, "drain"), w.onDrain)
+		if err != nil {
+			return unreachable(err, "cannot subscribe to commands")
+		}
+		w.command = command
+	}
 	return w.member.join(ctx)
 }
 
 // work runs until the member has drained.
 func (w *Worker) work(life context.Context, abort context.CancelCauseFunc) error {
-	c := w.config
-	command, err := w.wire.nc.Subscribe(MemberSubject(c.Stream, c.Group, c.Member, "drain"), w.onDrain)
-	if err != nil {
-		return unreachable(err, "cannot subscribe to commands")
-	}
-	defer func() { _ = command.Unsubscribe() }()
+	defer func() { _ = w.command.Unsubscribe() }()
 	select {
 	case <-w.isUp: // From before the first pull: there is nothing to void.
 	default:
@@ -218,7 +223,7 @@ func (w *Worker) work(life context.Context, abort context.CancelCauseFunc) error
 		loops.Go(func() { loop(ctx) })
 	}
 	<-w.draining
-	err = w.drain(life, abort)
+	err := w.drain(life, abort)
 	end()
 	loops.Wait()
 	return err

@@ -15,6 +15,11 @@ const help = `Usage: ./muster <command>
 
 const [command = "help", ...args] = process.argv.slice(2);
 
+// `./muster … | head`: the rest goes unread, which is no failure of the command.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
+
 /** Commands that explain themselves; of the others the list says it all. */
 const explained = ["demo", "resolve"];
 

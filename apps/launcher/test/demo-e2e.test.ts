@@ -1,17 +1,24 @@
 import { execFile, execFileSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort, startNats, startProcess, waitFor } from "@muster/testkit";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 
 // Without the launcher around it: tests use what is set up, they do not set up.
 const main = join(import.meta.dirname, "../src/demo/main.ts");
 const TIMEOUT_MS = 180_000;
+// The demo's own temporary folder, to see what it leaves there.
+const scratch = mkdtempSync(join(tmpdir(), "muster-demo-test-"));
+const own = { NATS_URL: "", TMPDIR: scratch };
+
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 describe("./muster demo", { timeout: TIMEOUT_MS }, () => {
   it("closes the account over a killed worker and a replay, every language doing its share", async () => {
-    const { code, stdout } = await runDemo(["--orders", "300", "--seed", "7", "--json"], { NATS_URL: "" });
+    const { code, stdout } = await runDemo(["--orders", "300", "--seed", "7", "--json"], own);
     expect(code, stdout).toBe(0);
     const outcome = lastLine(stdout);
     expect(outcome).toEqual({
@@ -29,6 +36,7 @@ describe("./muster demo", { timeout: TIMEOUT_MS }, () => {
     const shares = Object.values(outcome["done_by_language"] as Record<string, number>);
     expect(shares).toHaveLength((stdout.match(/^members: (.*)$/m)?.[1] ?? "").split(", ").length);
     for (const share of shares) expect(share).toBeGreaterThan(28);
+    expect(readdirSync(scratch)).toEqual([]);
     await expectClosed(/NATS (nats:\S+),/.exec(stdout)?.[1]);
   });
 
@@ -37,7 +45,7 @@ describe("./muster demo", { timeout: TIMEOUT_MS }, () => {
     const nc = await connect({ servers: server.url });
     const jsm = await jetstreamManager(nc);
     await jsm.streams.add({ name: "ORDERS", subjects: ["orders.>"], retention: "workqueue" });
-    const { code, stdout } = await runDemo(["--orders", "30", "--json"], { NATS_URL: server.url });
+    const { code, stdout } = await runDemo(["--orders", "30", "--json"], { ...own, NATS_URL: server.url });
     expect(code, stdout).toBe(0);
     expect(lastLine(stdout)).toMatchObject({ published: 30, lost: 0, repeated: 0, replayed: 1 });
     const streams = await jsm.streams.list().next();
@@ -52,7 +60,7 @@ describe("./muster demo", { timeout: TIMEOUT_MS }, () => {
     const nc = await connect({ servers: server.url });
     nc.subscribe("fraud.check", { callback: (_error, message) => void message.respond("{}") });
     await nc.flush();
-    const { code, stderr } = await runDemo(["--orders", "30"], { NATS_URL: server.url });
+    const { code, stderr } = await runDemo(["--orders", "30"], { ...own, NATS_URL: server.url });
     expect(code).toBe(1);
     expect(stderr).toContain("somebody answers fraud.check");
     await nc.close();
@@ -60,13 +68,13 @@ describe("./muster demo", { timeout: TIMEOUT_MS }, () => {
 
   it("says which server it did not reach", async () => {
     const url = `nats://127.0.0.1:${await freePort()}`;
-    const { code, stderr } = await runDemo([], { NATS_URL: url });
+    const { code, stderr } = await runDemo([], { ...own, NATS_URL: url });
     expect(code).toBe(1);
     expect(stderr).toContain(`no NATS at ${url}`);
   });
 
   it("ends everything it started when it is stopped in the middle", async () => {
-    await using demo = startProcess("demo", [process.execPath, main, "--orders", "5000"], { NATS_URL: "" });
+    await using demo = startProcess("demo", [process.execPath, main, "--orders", "5000"], own);
     const line = await demo.waitForLine(/^NATS /, TIMEOUT_MS);
     await demo.waitForLine(/^killed /, TIMEOUT_MS);
     const children = childrenOf(demo.pid);
@@ -78,7 +86,7 @@ describe("./muster demo", { timeout: TIMEOUT_MS }, () => {
   });
 
   it("kills everything when it is stopped twice", async () => {
-    await using demo = startProcess("demo", [process.execPath, main, "--orders", "5000"], { NATS_URL: "" });
+    await using demo = startProcess("demo", [process.execPath, main, "--orders", "5000"], own);
     await demo.waitForLine(/^publishing /, TIMEOUT_MS);
     const children = childrenOf(demo.pid);
     demo.kill("SIGTERM");
@@ -88,7 +96,7 @@ describe("./muster demo", { timeout: TIMEOUT_MS }, () => {
   });
 
   it("fails, and names the log, when a worker ends by itself", async () => {
-    await using demo = startProcess("demo", [process.execPath, main, "--orders", "5000"], { NATS_URL: "" });
+    await using demo = startProcess("demo", [process.execPath, main, "--orders", "5000"], own);
     await demo.waitForLine(/^publishing /, TIMEOUT_MS);
     const [worker = 0] = childrenOf(demo.pid).filter((pid) =>
       commandOf(pid).includes("worker-ts/src/main.ts"),

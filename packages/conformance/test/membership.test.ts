@@ -62,7 +62,7 @@ describe.each(testLanguages)("%s", (language) => {
       ack_wait_ms: 1000,
     });
     await using first = joinWorker(language, group);
-    await publish(server.nc, { subject: group.subject(), eventId: "s.1", directive: "block;ms=700" });
+    await publish(server.nc, { subject: group.subject(), eventId: "s.1", directive: "block;ms=3000" });
     await waitFor("the message in hand", async () => ((await group.member(first.id))?.in_flight ?? 0) > 0);
     first.kill("SIGSTOP");
     await using second = joinWorker(language, group);

@@ -34,7 +34,7 @@ export function demoSpec(
   };
 }
 
-/** How long a worker takes for an order, so that a demo of any size lasts a few seconds and none drains it alone. */
+/** How long a worker takes for an order: short in a large demo, but never so short that one worker drains it alone. */
 export function workMsFor(orders: number): number {
-  return Math.min(100, Math.max(5, Math.round(100_000 / orders)));
+  return Math.min(100, Math.max(30, Math.round(100_000 / orders)));
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startNats } from "@muster/testkit";
@@ -51,7 +51,8 @@ async function play(options: DemoOptions): Promise<number> {
     }
     process.stderr.write(`muster demo: ${cause instanceof Error ? cause.message : String(cause)}\n`);
   }
-  if (isGood) await rm(dir, { recursive: true, force: true });
+  const isLogged = (await readdir(dir)).length > 0;
+  if (isGood || !isLogged) await rm(dir, { recursive: true, force: true });
   else process.stderr.write(`muster demo: the logs are in ${dir}\n`);
   return isGood ? 0 : 1;
 }

@@ -24,7 +24,11 @@ export const go: Suite["run"] = async (show) => {
   for (const module of goModules) {
     await check(["go", "vet", "./..."], () => true, join(root, module));
     const env = race.length > 0 ? { CGO_ENABLED: "1" } : {};
-    const { code, text } = await start(["go", "test", "-json", ...race, "./..."], env, join(root, module));
+    const { code, text } = await start(
+      ["go", "test", "-json", "-count=1", ...race, "./..."],
+      env,
+      join(root, module),
+    );
     const count = countGo(text);
     if (code !== 0 && count.failed === 0) count.failed = 1;
     if (count.failed > 0) show(plainGo(text));

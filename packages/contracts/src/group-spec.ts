@@ -6,14 +6,20 @@ import { ContractName, Name } from "./values.ts";
 const DAY_MS = 86_400_000;
 
 const Delivery = z.discriminatedUnion("mode", [
-  z.looseObject({ mode: z.literal("pull") }),
+  z.looseObject({ mode: z.literal("pull").describe("Members ask for what they have room for") }),
   z.looseObject({
     mode: z.literal("batch"),
-    size: z.int().min(1).max(10_000).describe("Messages fetched at once"),
-    wait_ms: z.int().min(1).max(5000).describe("Longest wait for a full batch"),
+    size: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .describe("Messages handled at once, at most as many as concurrency allows"),
+    wait_ms: z.int().min(1).max(5000).describe("Longest wait of a message for a full batch"),
   }),
-  z.looseObject({ mode: z.literal("push") }),
-  z.looseObject({ mode: z.literal("queue") }),
+  z.looseObject({
+    mode: z.literal("push").describe("The server pushes, bounded by max_ack_pending only"),
+  }),
+  z.looseObject({ mode: z.literal("queue").describe("Core NATS queue group: at most once") }),
 ]);
 
 const Retry = z.looseObject({
@@ -43,12 +49,31 @@ const Retry = z.looseObject({
     .describe("Longest delay a handler may snooze for"),
 });
 
+const Breaker = z
+  .looseObject({
+    failure_share: z.number().gt(0).max(1).describe("Share of failed attempts at which the breaker opens"),
+    min_attempts: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .default(20)
+      .describe("Fewer attempts than this in the window say nothing"),
+    window_ms: z.int().min(100).max(3_600_000).default(10_000).describe("How far back attempts are counted"),
+    pause_ms: z
+      .int()
+      .min(100)
+      .max(3_600_000)
+      .default(5000)
+      .describe("How long nothing is taken before it is tried again"),
+  })
+  .describe("Stops taking messages on a spike of failures; absent: off");
+
 /** The desired state of a group; `parse` fills the defaults. Unknown fields are kept: a newer
  * control plane may have written them. */
 export const GroupSpec = z
   .looseObject({
     v: z.literal(1),
-    stream: Name.describe("The stream the group consumes; never core"),
+    stream: Name.describe("The stream the group consumes; core: none, with mode queue only"),
     group: Name.describe("Also the durable name of its consumer"),
     contracts: z.array(ContractName).min(1).max(100).describe("Contracts accepted; the first is the default"),
     subjects: z
@@ -78,6 +103,7 @@ export const GroupSpec = z
       .default(60_000)
       .describe("Deadline of a handler; past it the attempt has failed"),
     retry: Retry.prefault({}),
+    breaker: Breaker.optional(),
     min_members: z.int().min(0).max(10_000).default(1).describe("Fewer members than this are reported"),
     paused: z.boolean().default(false).describe("Members hold their place but take nothing"),
   })

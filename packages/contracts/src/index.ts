@@ -60,6 +60,7 @@ export {
   protocolSchemas,
   schemaName,
 } from "./schemas.ts";
+export { specProblems } from "./spec-problems.ts";
 export {
   archiveFilter,
   archiveSubject,

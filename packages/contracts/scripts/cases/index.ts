@@ -4,6 +4,7 @@ import { headerVectors } from "./headers.ts";
 import { nameVectors } from "./names.ts";
 import { orderVectors } from "./orders.ts";
 import { rowVectors, rowWriteVectors } from "./rows.ts";
+import { specProblemVectors } from "./spec-problems.ts";
 import { idVectors, keyVectors, replyVectors, subjectVectors } from "./subjects.ts";
 import { textVectors } from "./texts.ts";
 import { byteCases } from "./verdicts-bytes.ts";
@@ -37,6 +38,7 @@ export const vectorFiles: Readonly<Record<string, unknown>> = {
   "replies.json": file(replyVectors),
   "row-writes.json": file(rowWriteVectors),
   "rows.json": file(rowVectors),
+  "spec-problems.json": file(specProblemVectors),
   "subjects.json": file(subjectVectors),
   "texts.json": file(textVectors),
   "verdicts.json": file(verdictVectors),

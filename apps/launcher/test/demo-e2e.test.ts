@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort, startNats, startProcess, waitFor } from "@muster/testkit";
-import { jetstreamManager } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { afterAll, describe, expect, it } from "vitest";
 
@@ -37,7 +37,30 @@ describe("./muster demo", { timeout: TIMEOUT_MS }, () => {
     expect(shares).toHaveLength((stdout.match(/^members: (.*)$/m)?.[1] ?? "").split(", ").length);
     for (const share of shares) expect(share).toBeGreaterThan(28);
     expect(readdirSync(scratch)).toEqual([]);
+    expect(stdout).toContain("verify: accepted 300 = done 285 + dead 15 + archived 0 + waiting 0 + lost 0\n");
     await expectClosed(/NATS (nats:\S+),/.exec(stdout)?.[1]);
+  });
+
+  it("fails when the control plane's verify finds a loss that its own account does not see", async () => {
+    await using server = await startNats();
+    await using demo = startProcess("demo", [process.execPath, main, "--orders", "30", "--json"], {
+      ...own,
+      NATS_URL: server.url,
+    });
+    await demo.waitForLine(/^members: /, TIMEOUT_MS);
+    const nc = await connect({ servers: server.url });
+    const jsm = await jetstreamManager(nc);
+    const streams = await jsm.streams.list().next();
+    const stream = streams.map(({ config }) => config.name).find((name) => /^DEMO_[^_]+$/.test(name)) ?? "";
+    // Accepted, wanted by no member, and gone from the stream without a trace.
+    const { seq } = await jetstream(nc).publish(`muster.replay.${stream}.nobody.order`, "{}");
+    await jsm.streams.deleteMessage(stream, seq);
+    await nc.close();
+    expect((await demo.exited).code, demo.lines.join("\n")).toBe(1);
+    const text = demo.lines.join("\n");
+    expect(text).toContain("The account closes");
+    expect(text).toContain("verify disagrees: accepted 31, the demo found 30\n");
+    expect(text).toContain(`verify disagrees: lost 1 (message ${seq}), the demo found 0\n`);
   });
 
   it("runs on a given server under names of its own, and leaves nothing behind", async () => {

@@ -35,6 +35,11 @@ export async function startControlPlane(
     async () => (await fetch(`${url}/readyz`)).ok || undefined,
     patience,
   );
+  return controlPlaneAt(url);
+}
+
+/** The procedures of the control plane that listens there. */
+export function controlPlaneAt(url: string): ControlPlane {
   return { url, api: createApi(url) };
 }
 

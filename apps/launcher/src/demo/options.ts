@@ -16,7 +16,8 @@ export type DemoOptions = {
 export const demoHelp = `Usage: ./muster demo [--orders N] [--seed N] [--keep] [--json]
 
 Publishes orders to one group of TypeScript, Go and Python workers, some of them bad, kills a worker in
-the middle, replays the dead letters that a missing fraud check caused, and closes the account.
+the middle, replays the dead letters that a missing fraud check caused, closes the account, and has the
+control plane close it too (verify): both must come to the same figures.
 Without NATS_URL it runs on a nats-server of its own; on a given one, under names of its own.
 
   --orders N  events to publish, 1 to 1000000 (default 1000)
@@ -25,7 +26,7 @@ Without NATS_URL it runs on a nats-server of its own; on a given one, under name
   --json      the last line of stdout is the account as one JSON object
   --help      this text
 
-Exit codes: 0 the account closes; 1 it does not, or the demo failed; 2 bad options.
+Exit codes: 0 the account closes; 1 it does not, verify disagrees, or the demo failed; 2 bad options.
 `;
 
 /** The options, or what is wrong with the arguments. */

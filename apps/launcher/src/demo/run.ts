@@ -2,6 +2,7 @@ import type { JetStreamClient } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { readAccount } from "./account.ts";
 import type { ControlPlane } from "./control-plane.ts";
+import { crossCheck, verifiedText } from "./cross-check.ts";
 import { listByReason, replayExhausted } from "./dead-letters.ts";
 import type { Fleet, Worker } from "./fleet.ts";
 import { startFraudCheck } from "./fraud-check.ts";
@@ -35,7 +36,7 @@ const WORK_MS_PER_ORDER = 50;
 // The rest comes when the killed worker has its successor, so that this one has work too.
 const FIRST_SHARE = 0.7;
 
-/** Publishes, kills, lists, replays, drains and closes the account. Gives what it came to, and what went wrong on the way. */
+/** Publishes, kills, lists, replays, drains and closes the account, which `verify` must confirm. Gives what it came to, and what went wrong on the way. */
 export async function run(stage: Stage): Promise<{ outcome: Outcome; problems: string[] }> {
   const { options, names, nc, js, plane, fleet, progress, signal, fail } = stage;
   const startedAt = performance.now();
@@ -43,7 +44,7 @@ export async function run(stage: Stage): Promise<{ outcome: Outcome; problems: s
   const spec = demoSpec(names, fleet.languages.length);
   const { revision } = await plane.api.groups.apply.mutate({ spec });
   progress.say(`group ${names.group} of stream ${names.stream} applied, spec revision ${revision}:`);
-  progress.say(JSON.stringify(spec, null, 2));
+  for (const [name, value] of Object.entries(spec)) progress.say(`  ${name}: ${JSON.stringify(value)}`);
 
   for (const language of fleet.languages) fleet.start(language);
   await joined(watch, fleet, signal);
@@ -70,6 +71,9 @@ export async function run(stage: Stage): Promise<{ outcome: Outcome; problems: s
   if (!options.keep) progress.say(`drained ${fleet.alive.map((worker) => worker.id).join(", ")}`);
   const published = new Map(orders.map((order) => [order.eventId, 1]));
   const account = await readAccount(js, names, published);
+  const { verified, problems: disagreements } = await crossCheck(plane, names, account);
+  progress.say(verifiedText(verified));
+  problems.push(...disagreements);
   const seconds = Math.round((performance.now() - startedAt) / 100) / 10;
   const killed = fleet.workers.filter((worker) => worker.isKilled).length;
   return { outcome: { account, replayed, killed, seconds }, problems };

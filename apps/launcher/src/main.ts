@@ -37,10 +37,10 @@ async function main(): Promise<number> {
     case "setup":
       setUp({ nats: true, go: true, py: true });
       return 0;
-    case "demo":
-      if (!args.includes("--help")) setUp({ nats: true, go: true, py: true });
-      else setUp({});
-      return (await import("./demo/main.ts")).demo(args);
+    case "demo": {
+      const { missing } = setUp(args.includes("--help") ? {} : { nats: true, go: true, py: true });
+      return (await import("./demo/main.ts")).demo(args, missing);
+    }
     case "test":
       return (await import("./test/run.ts")).test(args, setUp({ nats: true, go: true, py: true }));
     case "up":

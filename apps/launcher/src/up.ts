@@ -53,7 +53,7 @@ export async function up(args: readonly string[], ready: Ready): Promise<number>
   say(`NATS           ${natsUrl}`);
   say(`control plane  ${plane.url}`);
   say(
-    `group          ${stream} ${group}, ${workers.length} workers; see it with ./muster groups get ${stream} ${group}`,
+    `group          ${stream} ${group}, ${workers.length} ${workers.length === 1 ? "worker" : "workers"}; see it with ./muster groups get ${stream} ${group}`,
   );
   say("Ctrl-C drains and ends it");
 

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkoutRoot, freePort, startProcess, waitFor } from "@muster/testkit";
 import { expect, test } from "vitest";
+import { languagesHere } from "./languages.ts";
 
 type Member = { id: string; language: string; pid: number };
 
@@ -37,19 +38,20 @@ test("turbo dev starts the fleet, and a touched file restarts its member", async
     "members of all languages",
     async () => {
       const now = await members();
-      return new Set(now?.map((member) => member.language)).size === 3 ? now : undefined;
+      return new Set(now?.map((member) => member.language)).size === languagesHere.length ? now : undefined;
     },
     { timeoutMs: 80_000, everyMs: 300 },
   ).catch((error: unknown) => {
     throw new Error(seen(), { cause: error });
   });
-  for (const [language, file] of [
-    ["ts", "apps/worker-ts/src/main.ts"],
-    ["go", "apps/worker-go/cmd/worker-go/main.go"],
-    ["py", "apps/worker-py/src/worker_py/handler.py"],
-  ] as const) {
+  const files = {
+    ts: "apps/worker-ts/src/main.ts",
+    go: "apps/worker-go/cmd/worker-go/main.go",
+    py: "apps/worker-py/src/worker_py/handler.py",
+  };
+  for (const language of languagesHere) {
     const pid = before.find((member) => member.language === language)?.pid;
-    await utimes(join(checkoutRoot, file), new Date(), new Date());
+    await utimes(join(checkoutRoot, files[language]), new Date(), new Date());
     await waitFor(
       `a new ${language} process`,
       async () => (await members())?.some((member) => member.language === language && member.pid !== pid),

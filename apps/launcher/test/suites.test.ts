@@ -1,11 +1,14 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { runSuites } from "../src/test/run.ts";
 import { checks, type Suite } from "../src/test/suite.ts";
+import { conformanceEnv } from "../src/test/suites.ts";
 
 const node = process.execPath;
 const good: Suite = { name: "good", run: checks([node, "-e", "0"], [node, "-e", "0"]) };
 const bad: Suite = { name: "bad", run: checks([node, "-e", "console.log('why it broke'); process.exit(1)"]) };
 const empty: Suite = { name: "empty", run: async () => ({ passed: 0, failed: 0, skipped: 3 }) };
+const partly: Suite = { ...good, name: "partly", without: ["Go is left out: install it"] };
+const broken: Suite = { name: "broken", run: () => Promise.reject(new Error("no network")) };
 const left: Suite = { name: "left", skip: "Go is left out: install it", run: good.run };
 
 async function run(suites: Suite[], isCi = false): Promise<{ code: number; lines: string[] }> {
@@ -41,4 +44,31 @@ test("a missing language is a skip with its reason, and a failure in CI", async 
   const ci = await run([good, left], true);
   expect(ci.code).toBe(1);
   expect(ci.lines.at(-1)).toBe("2 passed, 1 failed");
+});
+
+test("a suite that runs without a language says so, and fails in CI", async () => {
+  const here = await run([partly]);
+  expect(here.code).toBe(0);
+  expect(here.lines[0]).toMatch(/^partly +2 passed, 0 failed, 1 skipped .* Go is left out: install it$/);
+  const ci = await run([partly], true);
+  expect(ci.code).toBe(1);
+  expect(ci.lines.at(-1)).toBe("2 passed, 1 failed");
+});
+
+test("a suite that cannot run says why, counts as failed, and the next one still runs", async () => {
+  const { code, lines } = await run([broken, good]);
+  expect(code).toBe(1);
+  expect(lines[0]).toBe("no network");
+  expect(lines.at(-1)).toBe("2 passed, 1 failed");
+});
+
+test("the scenarios run in the languages that are there and asked for", () => {
+  const langs = (missing: { go?: string; py?: string }): string | undefined =>
+    conformanceEnv({ missing })["MUSTER_TEST_LANGS"];
+  vi.stubEnv("MUSTER_TEST_LANGS", undefined);
+  expect(langs({})).toBe("ts,go,py");
+  expect(langs({ go: "left out" })).toBe("ts,py");
+  vi.stubEnv("MUSTER_TEST_LANGS", "go,py");
+  expect(langs({ py: "left out" })).toBe("go");
+  vi.unstubAllEnvs();
 });

@@ -15,21 +15,28 @@ const DRAIN_MS = 40_000;
 /** The workers of the demo: one per language that is set up. */
 export class Fleet {
   readonly workers: Worker[] = [];
-  /** Languages left out, each with the reason. */
-  readonly missing = new Map<Language, string>();
+  /** Languages that could not be started though their toolchain is there, each with the reason. */
+  readonly broken = new Map<Language, string>();
   readonly #children: Children;
   readonly #env: Record<string, string>;
   readonly #commands = new Map<Language, WorkerCommand>();
 
-  /** `env` says where to find NATS and the group; each worker gets its own `WORKER_ID`. */
-  constructor(children: Children, env: Record<string, string>) {
+  /**
+   * `env` says where to find NATS and the group; each worker gets its own `WORKER_ID`. A language in `missing`
+   * is left out, also when a program that was built before is still there.
+   */
+  constructor(
+    children: Children,
+    env: Record<string, string>,
+    missing: Partial<Record<Language, string>> = {},
+  ) {
     this.#children = children;
     this.#env = env;
-    for (const language of languages) {
+    for (const language of languages.filter((one) => missing[one] === undefined)) {
       try {
         this.#commands.set(language, workerCommand(language));
       } catch (error) {
-        this.missing.set(language, error instanceof Error ? error.message : String(error));
+        this.broken.set(language, error instanceof Error ? error.message : String(error));
       }
     }
   }

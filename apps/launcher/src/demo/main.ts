@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startNats } from "@muster/testkit";
 import { jetstream } from "@nats-io/jetstream";
+import type { Ready } from "../setup/index.ts";
 import { Children } from "./children.ts";
 import { cleanUp } from "./clean-up.ts";
 import { startControlPlane } from "./control-plane.ts";
@@ -16,8 +17,10 @@ import { run } from "./run.ts";
 import { connectTo, shown } from "./server.ts";
 import { listenForSignals, Stopped } from "./signals.ts";
 
-/** `./muster demo`: reads the arguments, runs the demo, gives the exit code. */
-export async function demo(args: readonly string[]): Promise<number> {
+type Missing = Ready["missing"];
+
+/** `./muster demo`: reads the arguments, runs the demo, gives the exit code. Set-up has told why what is in `missing` is. */
+export async function demo(args: readonly string[], missing: Missing = {}): Promise<number> {
   const read = readOptions(args);
   switch (read.type) {
     case "help":
@@ -27,12 +30,12 @@ export async function demo(args: readonly string[]): Promise<number> {
       process.stderr.write(`muster demo: ${read.problem}; ./muster demo --help shows the options\n`);
       return 2;
     case "run":
-      return await play(read.options);
+      return await play(read.options, missing);
   }
 }
 
 /** Sets the stage, plays, and takes everything down again whatever happened. */
-async function play(options: DemoOptions): Promise<number> {
+async function play(options: DemoOptions, missing: Missing): Promise<number> {
   const dir = await mkdtemp(join(tmpdir(), "muster-demo-"));
   const stop = new AbortController();
   const fail = (error: Error): void => stop.abort(error);
@@ -40,7 +43,7 @@ async function play(options: DemoOptions): Promise<number> {
   using _signals = listenForSignals(stop, () => children.killAll());
   let isGood = false;
   try {
-    isGood = await perform(options, children, stop.signal, fail);
+    isGood = await perform(options, missing, children, stop.signal, fail);
   } catch (error) {
     // What made everything stop is the cause; that a wait ended for it is not.
     const cause: unknown = stop.signal.aborted ? stop.signal.reason : error;
@@ -59,6 +62,7 @@ async function play(options: DemoOptions): Promise<number> {
 
 async function perform(
   options: DemoOptions,
+  missing: Missing,
   children: Children,
   signal: AbortSignal,
   fail: (error: Error) => void,
@@ -81,14 +85,15 @@ async function perform(
   const plane = await startControlPlane(children, natsUrl, signal);
   progress.say(`NATS ${shown(natsUrl)}, control plane ${plane.url}`);
 
-  const fleet = new Fleet(children, {
+  const env = {
     NATS_URL: natsUrl,
     MUSTER_STREAM: names.stream,
     MUSTER_GROUP: names.group,
     MUSTER_HEARTBEAT_MS: "500",
     ORDER_WORK_MS: String(workMsFor(options.orders)),
-  });
-  for (const [language, reason] of fleet.missing) progress.say(`without ${language}: ${reason}`);
+  };
+  const fleet = new Fleet(children, env, missing);
+  for (const [language, reason] of fleet.broken) progress.say(`without ${language}: ${reason}`);
 
   const { outcome, problems } = await run({ options, names, nc, js, plane, fleet, progress, signal, fail });
   progress.say(`\n${outcomeText(outcome)}`);

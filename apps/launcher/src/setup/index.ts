@@ -15,11 +15,12 @@ export type Ready = { missing: Partial<Record<"go" | "py", string>> };
 export function setUp(needs: Needs): Ready {
   const missing: Ready["missing"] = {};
   withLock(() => {
-    bringPackages();
+    // First, as it is the one thing that set-up may have no way to bring: who lacks it waits for nothing.
     if (needs.nats) {
       const server = bringNats();
       if (server !== undefined) process.env["MUSTER_NATS_SERVER"] = server;
     }
+    bringPackages();
     if (needs.go) {
       const why = goMissing();
       if (why === undefined) buildGo();

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { goMissing } from "./go.ts";
 import { home, once, output, run, SetupError, say, which } from "./tools.ts";
 
 const natsVersion = "v2.15.2";
@@ -17,11 +18,14 @@ export function bringNats(): string | undefined {
   if (process.env["NATS_URL"]) return undefined;
   const own = join(home, "bin/nats-server");
   const found = which("nats-server");
-  if (found !== undefined && found !== own && isNatsUsable(output(found, "--version"))) return found;
+  const version = found === undefined || found === own ? undefined : (output(found, "--version") ?? "broken");
+  if (isNatsUsable(version)) return found;
   once("nats", natsVersion, [own], () => {
-    if (which("go") === undefined) {
+    if (goMissing() !== undefined) {
+      const why =
+        version === undefined ? "no nats-server" : `the nats-server on the PATH is too old (${version})`;
       throw new SetupError(
-        "no nats-server: put nats-server 2.14.5 or later on the PATH, or install Go 1.26 so that it can be built, or name a running server in NATS_URL",
+        `${why}, and no Go 1.26 to build one with: put nats-server 2.14.5 or later on the PATH, or install Go 1.26 or later, or name a running server in NATS_URL`,
       );
     }
     say(`building nats-server ${natsVersion} (go install, a minute or two)`);

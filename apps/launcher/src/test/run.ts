@@ -18,7 +18,7 @@ export async function test(names: readonly string[], ready: Ready): Promise<numb
 
 /**
  * Runs suites one after another: what failed, a line each, then the plain closing line.
- * A missing language is a skip with its reason here, and a failure where `isCi`.
+ * A missing language is a skip with its reason here, and a failure where `isCi`; in suites that run without it, too.
  */
 export async function runSuites(
   chosen: readonly Suite[],
@@ -47,7 +47,13 @@ async function outcome(
   if (suite.skip !== undefined) {
     return { count: { passed: 0, failed: isCi ? 1 : 0, skipped: 1 }, reason: suite.skip };
   }
-  const count = await suite.run(show);
-  if (count.passed + count.failed > 0) return { count };
-  return { count: { ...count, failed: 1 }, reason: "no test ran" };
+  const count = await suite.run(show).catch((error: unknown): Count => {
+    show(error instanceof Error ? error.message : String(error));
+    return { passed: 0, failed: 1, skipped: 0 };
+  });
+  if (count.passed + count.failed === 0) return { count: { ...count, failed: 1 }, reason: "no test ran" };
+  const { without = [] } = suite;
+  if (without.length === 0) return { count };
+  const left = { passed: 0, failed: isCi ? without.length : 0, skipped: without.length };
+  return { count: sum([count, left]), reason: without.join("; ") };
 }

@@ -7,8 +7,15 @@ export type Count = { passed: number; failed: number; skipped: number };
 /** What a program printed and how it ended. */
 export type Ended = { code: number; text: string };
 
-/** One line of the test command: a name, and how to count it. `skip` gives the reason not to run it. */
-export type Suite = { name: string; skip?: string | undefined; run: (show: Show) => Promise<Count> };
+/** One line of the test command: a name, and how to count it. */
+export type Suite = {
+  name: string;
+  /** The reason not to run it. */
+  skip?: string | undefined;
+  /** What it runs without, a reason each. */
+  without?: readonly string[];
+  run: (show: Show) => Promise<Count>;
+};
 
 /** Takes the output of what failed. */
 export type Show = (text: string) => void;

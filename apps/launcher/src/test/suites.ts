@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { languages } from "@muster/testkit";
 import type { Ready } from "../setup/index.ts";
 import { root } from "../setup/tools.ts";
 import { go, py } from "./languages.ts";
@@ -14,6 +15,7 @@ export function suites(ready: Ready): Suite[] {
   const typed = ["contracts", "testkit", "worker-core", "conformance"].map((name) => `packages/${name}`);
   typed.push(...["control-plane", "cli", "worker-ts", "launcher"].map((name) => `apps/${name}`));
   const there = typed.filter((folder) => existsSync(join(root, folder, "tsconfig.json")));
+  const without = Object.values(ready.missing);
   return [
     { name: "tree", run: tree },
     { name: "lint", run: checks([bin("oxlint"), "--type-aware", "--deny-warnings"]) },
@@ -37,7 +39,14 @@ export function suites(ready: Ready): Suite[] {
     },
     { name: "go", skip: ready.missing.go, run: go },
     { name: "py", skip: ready.missing.py, run: py },
-    { name: "conformance", run: vitest(["packages/conformance"]) },
-    { name: "e2e", run: vitest(["apps/launcher"]) },
+    { name: "conformance", without, run: vitest(["packages/conformance"], conformanceEnv(ready)) },
+    { name: "e2e", without, run: vitest(["apps/launcher"]) },
   ];
+}
+
+/** The languages that are there; of them those that `MUSTER_TEST_LANGS` names, where it does. */
+export function conformanceEnv({ missing }: Ready): Record<string, string> {
+  const asked = process.env["MUSTER_TEST_LANGS"]?.split(",") ?? languages;
+  const there = languages.filter((language) => language === "ts" || missing[language] === undefined);
+  return { MUSTER_TEST_LANGS: there.filter((language) => asked.includes(language)).join(",") };
 }

@@ -5,7 +5,7 @@ import { root } from "../setup/tools.ts";
 import { type Suite, start } from "./suite.ts";
 
 /** Runs vitest in the given folders and counts by its JSON report. No test run at all counts as failed. */
-export function vitest(folders: readonly string[], ...options: string[]): Suite["run"] {
+export function vitest(folders: readonly string[], env: Record<string, string> = {}): Suite["run"] {
   return async (show) => {
     const scratch = await mkdtemp(join(tmpdir(), "muster-vitest-"));
     const total = { passed: 0, failed: 0, skipped: 0 };
@@ -14,11 +14,7 @@ export function vitest(folders: readonly string[], ...options: string[]): Suite[
         const report = join(scratch, "report.json");
         await rm(report, { force: true });
         const argv = [join(root, "node_modules/.bin/vitest"), "run", "--reporter=default", "--reporter=json"];
-        const { code, text } = await start(
-          [...argv, `--outputFile.json=${report}`, ...options],
-          {},
-          join(root, folder),
-        );
+        const { code, text } = await start([...argv, `--outputFile.json=${report}`], env, join(root, folder));
         const seen = await readFile(report, "utf8").then(JSON.parse, () => undefined);
         const failed: number = seen?.numFailedTests ?? 1;
         total.passed += seen?.numPassedTests ?? 0;

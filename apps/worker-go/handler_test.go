@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
+//nolint:paralleltest,tparallel // The cases take the questions that they caused from one channel, in turn.
 func TestOrders(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile("../../packages/contracts/vectors/orders.json")
@@ -24,13 +25,13 @@ func TestOrders(t *testing.T) {
 	}
 	var vectors struct {
 		Cases []struct {
-			Name    string
-			Order   Order
-			Fraud   string
-			Outcome string
-			Error   string
-			Result  any
-		}
+			Name    string `json:"name"`
+			Order   Order  `json:"order"`
+			Fraud   string `json:"fraud"`
+			Outcome string `json:"outcome"`
+			Error   string `json:"error"`
+			Result  any    `json:"result"`
+		} `json:"cases"`
 	}
 	if err := json.Unmarshal(data, &vectors); err != nil || len(vectors.Cases) == 0 {
 		t.Fatalf("%d cases, %v", len(vectors.Cases), err)

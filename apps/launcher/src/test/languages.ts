@@ -1,11 +1,12 @@
 import { join } from "node:path";
+import { bringGolangciLint } from "../setup/golangci-lint.ts";
 import { home, root } from "../setup/tools.ts";
 import { type Count, type Suite, start, sum } from "./suite.ts";
 
 const goModules = ["packages/worker-core-go", "apps/worker-go"];
 const pyProjects = ["packages/worker-core-py", "apps/worker-py"];
 
-/** gofmt, go vet, and the tests of both modules with the race detector where a C compiler is there. */
+/** gofmt, golangci-lint, go vet, and the tests of both modules with the race detector where a C compiler is there. */
 export const go: Suite["run"] = async (show) => {
   const counts: Count[] = [];
   const check = async (
@@ -19,11 +20,13 @@ export const go: Suite["run"] = async (show) => {
     counts.push({ passed: good ? 1 : 0, failed: good ? 0 : 1, skipped: 0 });
   };
   await check(["gofmt", "-l", ...goModules], (text) => text.trim() === "");
+  await check([bringGolangciLint(), "run", ...goModules.map((module) => `./${module}/...`)], () => true);
   const race = (await start(["cc", "--version"])).code === 0 ? ["-race"] : [];
   if (race.length === 0) show("no C compiler: the Go tests run without the race detector");
   for (const module of goModules) {
     await check(["go", "vet", "./..."], () => true, join(root, module));
     const env = race.length > 0 ? { CGO_ENABLED: "1" } : {};
+    // Go's cache of passed tests does not see the server and the programs that these start.
     const { code, text } = await start(
       ["go", "test", "-json", "-count=1", ...race, "./..."],
       env,
@@ -55,8 +58,14 @@ function countGo(text: string): Count {
   return { passed: of("pass"), failed: of("fail"), skipped: of("skip") };
 }
 
+/** What failed tests printed, and what came from no test: the compiler, a crash. */
 function plainGo(text: string): string {
-  const output = eventsOf(text).map((event) => (event.Action === "output" ? (event.Output ?? "") : ""));
+  const events = eventsOf(text);
+  const failed = new Set(events.filter((event) => event.Action === "fail").map((event) => event.Test));
+  const told = events.filter(
+    ({ Action, Test }) => Action === "output" && (Test === undefined || failed.has(Test)),
+  );
+  const output = told.map((event) => event.Output ?? "");
   return output.join("").split("\n").slice(-200).join("\n");
 }
 

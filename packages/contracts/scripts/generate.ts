@@ -1,11 +1,12 @@
-/** Writes `schemas/` and `vectors/` from their sources; with `--check` it only tells what differs. */
+/** Writes `schemas/`, `vectors/` and `asyncapi/` from their sources; with `--check` it only tells what differs. */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { contractSchemas, protocolSchemas } from "../src/schemas.ts";
+import { asyncApiDocument } from "./asyncapi/document.ts";
 import { firstDifference } from "./difference.ts";
 import { vectorFiles } from "./cases/index.ts";
 
 const root = new URL("../", import.meta.url);
-const documents = new Map<string, unknown>();
+const documents = new Map<string, unknown>([["asyncapi/asyncapi.json", asyncApiDocument]]);
 for (const [name, schema] of Object.entries({ ...contractSchemas, ...protocolSchemas })) {
   documents.set(`schemas/${name}.json`, schema);
 }
@@ -14,7 +15,7 @@ for (const [file, vectors] of Object.entries(vectorFiles)) {
   documents.set(`vectors/${file}`, vectors);
 }
 
-const committed = ["schemas", "vectors"].flatMap((folder) => {
+const committed = ["asyncapi", "schemas", "vectors"].flatMap((folder) => {
   mkdirSync(new URL(`${folder}/`, root), { recursive: true });
   return readdirSync(new URL(`${folder}/`, root)).map((file) => `${folder}/${file}`);
 });

@@ -21,8 +21,8 @@ const (
 	headerError    = "Muster-Dlq-Error"
 )
 
-// headerNameRe is narrower than NATS allows: nats.go refuses to publish a message that has any other
-// name, and a dead letter that cannot be published would come back for ever.
+// headerNameRe has the names that every client publishes: the tokens of HTTP. This one refuses a
+// message with any other name, and a dead letter that cannot be published would come back for ever.
 var headerNameRe = regexp.MustCompile("^[!#$%&'*+.0-9A-Z^_`a-z|~-]+$")
 
 // lastValues is a message's headers with the last value of each name.
@@ -113,7 +113,7 @@ func copiedHeaders(original map[string]string) map[string]string {
 }
 
 func ownHeaders(f deadLetterFacts) map[string]string {
-	id := DeadLetterID(f.Group, f.EventID, f.Seq)
+	id := DeadLetterID(f.Group, f.EventID, f.Seq, f.StoreTime)
 	return map[string]string{
 		"Nats-Msg-Id":              id,
 		"Muster-Dlq-Id":            id,
@@ -186,7 +186,7 @@ func entryBytes(name, value string) int { return len(name) + len(value) + 4 }
 func natsHeader(headers map[string]string) nats.Header {
 	h := make(nats.Header, len(headers))
 	for name, value := range headers {
-		// The row of a member in another language may have what this client cannot write.
+		// A row that no member wrote may have what this client refuses.
 		if headerNameRe.MatchString(name) {
 			h[name] = []string{value}
 		}

@@ -14,9 +14,11 @@ func EventID(headers map[string]string, stream string, seq uint64, storeTime str
 	return stream + "." + strconv.FormatUint(seq, 10) + "." + storeTime
 }
 
-// DeadLetterID is the id of a dead letter; with the group, because groups fail an event apart.
-func DeadLetterID(group, eventID string, seq uint64) string {
-	return "dl." + group + "." + sha256Hex([]byte(eventID))[:24] + "." + strconv.FormatUint(seq, 10)
+// DeadLetterID is the id of a dead letter: with the group, because groups fail an event apart; with
+// the store time, because a stream that was made again gives its sequences a second time.
+func DeadLetterID(group, eventID string, seq uint64, storeTime string) string {
+	hash := sha256Hex([]byte(eventID))[:24]
+	return "dl." + group + "." + hash + "." + strconv.FormatUint(seq, 10) + "." + storeTime
 }
 
 // ReplayMsgID is the Nats-Msg-Id of a replay.

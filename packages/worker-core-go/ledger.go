@@ -45,22 +45,27 @@ func (l *ledger) write(ctx context.Context, m *message, row ledgerRow, over foun
 	if !HasCode(err, CodeConflict) {
 		return found{}, err
 	}
+	return l.lookUpAgain(ctx, m, over.revision)
+}
+
+// lookUpAgain is for after a failed compare: a replica that is behind shows what was there before.
+func (l *ledger) lookUpAgain(ctx context.Context, m *message, before uint64) (found, error) {
 	now, err := l.lookUp(ctx, m)
 	if err != nil {
 		return found{}, err
 	}
-	if now.revision <= over.revision {
-		// A replica that is behind shows what was there before.
+	if now.revision <= before {
 		return found{}, unreachable(nil, "the ledger row of %s changed and is not shown yet", m.eventID)
 	}
 	return now, nil
 }
 
-// join adds a repeat's sequence to its done row and gives the last state seen. After five lost
-// races the message is a repeat all the same, only not counted.
+// join adds the sequence of a repeat or a stale message to the row, so that the account finds it.
+// Where the row has changed it is decided anew; the last decision is given.
 func (l *ledger) join(ctx context.Context, m *message, f found) (found, error) {
 	for range joinTries {
-		if f.decision != rowRepeat || f.row.knows(m.identity()) {
+		joins := f.decision == rowRepeat || f.decision == rowStale
+		if !joins || f.row.knows(m.identity()) {
 			return f, nil
 		}
 		row := *f.row
@@ -69,11 +74,11 @@ func (l *ledger) join(ctx context.Context, m *message, f found) (found, error) {
 		if !HasCode(err, CodeConflict) {
 			return f, err
 		}
-		if f, err = l.lookUp(ctx, m); err != nil {
+		if f, err = l.lookUpAgain(ctx, m, f.revision); err != nil {
 			return f, err
 		}
 	}
-	return f, nil
+	return f, unreachable(nil, "the ledger row of %s keeps changing", m.eventID)
 }
 
 // probe gives an error while the ledger does not answer.

@@ -144,7 +144,10 @@ func (w *Worker) record() memberRecord {
 	}
 	w.stats.fill(&r)
 	if spec := w.spec.latest(); spec != nil {
-		r.Concurrency, r.SpecRevision = spec.Concurrency, spec.Revision
+		r.Concurrency = spec.Concurrency
+	}
+	if spec := w.spec.current(); spec != nil {
+		r.SpecRevision = spec.Revision
 	}
 	if m := w.hold.oldest(); m != nil {
 		r.Oldest = &memberOldest{Sequence: m.ack.seq, Since: timestamp(m.since)}

@@ -42,6 +42,8 @@ type memberCounts struct {
 	Snoozed  int `json:"snoozed"`
 	Returned int `json:"returned"`
 	Dead     int `json:"dead"`
+	Repeat   int `json:"repeat"`
+	Stale    int `json:"stale"`
 }
 
 type memberOldest struct {

@@ -92,13 +92,15 @@ func decideRow(row *ledgerRow, m messageIdentity) rowDecision {
 	}
 }
 
-// knows reports whether a done row already counts the message.
+// knows reports whether the row already counts the message. Else it joins the row before it is
+// answered: a repeat the done row before its ack, a stale message the dead row before its term.
+// Nothing else would tell what became of its sequence.
 func (r *ledgerRow) knows(m messageIdentity) bool {
 	own := r.Sequence == m.sequence && r.StoreTime == m.storeTime
 	return own || slices.Contains(r.Sequences, m.sequence)
 }
 
-// join adds a further sequence, or counts it.
+// join adds a further sequence to the row, done or dead, or counts it.
 func (r *ledgerRow) join(sequence uint64) {
 	if len(r.Sequences) < maxSequences {
 		r.Sequences = append(r.Sequences, sequence)

@@ -71,11 +71,16 @@ func (s *settler) lateDone(ctx context.Context, p *plan, result json.RawMessage)
 	row := s.row(p.message, statusDone)
 	row.Result = result
 	other, err := s.write(ctx, p, row)
-	if err == nil && (other.decision == "" || other.decision == rowRepeat) {
-		s.hold.ack(p.message)
-		s.note(p, slog.LevelDebug, "late result", "outcome", outcomeDone)
+	if err != nil {
+		return err
 	}
-	return err
+	switch other.decision {
+	case "":
+		s.ack(ctx, p, outcomeDone)
+	case rowRepeat:
+		return s.byRow(ctx, p, other)
+	}
+	return nil
 }
 
 // dead writes the row, then the dead letter.
@@ -99,21 +104,23 @@ func (s *settler) dead(ctx context.Context, p *plan, why death) error {
 
 // byRow settles a message by what the ledger already says of its event.
 func (s *settler) byRow(ctx context.Context, p *plan, f found) (err error) {
-	if f.decision == rowRepeat {
-		if f, err = s.ledger.join(ctx, p.message, f); err != nil {
-			return err
-		}
+	if f.decision == rowStale && !s.hold.isOurs(p.message) {
+		return nil
+	}
+	if f, err = s.ledger.join(ctx, p.message, f); err != nil {
+		return err
 	}
 	p.found = f
 	switch f.decision {
 	case rowRepeat:
-		s.ack(ctx, p, "repeat")
+		s.ack(ctx, p, outcomeRepeat)
 		return nil
 	case rowFinish:
 		return s.bury(ctx, p, f.row.Headers)
 	case rowStale:
 		s.hold.term(p.message, "stale")
-		s.note(p, slog.LevelDebug, "settled", "outcome", "stale")
+		s.stats.settled(outcomeStale)
+		s.note(p, slog.LevelDebug, "settled", "outcome", outcomeStale)
 		s.records.delete(ctx, p.message, p.kept)
 		return nil
 	case rowConflict:

@@ -65,7 +65,7 @@ func TestPermanentIsADeadLetterWithBytesAndHeaders(t *testing.T) {
 		"Muster-Dlq-Reason": "permanent", "Muster-Dlq-Error": `no \u00fcnicorns`, "Muster-Dlq-Error-Class": "PermanentError",
 		"Muster-Original-Nats-Msg-Id": "mine", "X-Twice": "b", "Muster-Dlq-Attempts": "1", "Muster-Dlq-Language": "go",
 		"Muster-Dlq-Version": "1.2.3", "Muster-Dlq-Subject": g.subject("created"), "Muster-Dlq-Contract": "order.v1",
-		"Nats-Msg-Id": DeadLetterID(g.name, "o-1.created", 1),
+		"Nats-Msg-Id": DeadLetterID(g.name, "o-1.created", 1, header["Muster-Dlq-Store-Time"]),
 	} {
 		equal(t, name+": "+header[name], name+": "+want)
 	}

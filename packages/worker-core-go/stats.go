@@ -14,6 +14,8 @@ const (
 	outcomeSnoozed  = "snoozed"
 	outcomeReturned = "returned"
 	outcomeDead     = "dead"
+	outcomeRepeat   = "repeat"
+	outcomeStale    = "stale"
 )
 
 // maxDurations is how many of the latest handling times the percentiles are made of.
@@ -43,6 +45,10 @@ func (s *stats) settled(outcome string) {
 		s.counts.Returned++
 	case outcomeDead:
 		s.counts.Dead++
+	case outcomeRepeat:
+		s.counts.Repeat++
+	case outcomeStale:
+		s.counts.Stale++
 	}
 }
 

@@ -184,7 +184,7 @@ func TestIDs(t *testing.T) {
 	vectors(t, "ids.json", func(t *testing.T, c idCase) {
 		functions := map[string]func() string{
 			"event_id":       func() string { return EventID(c.Headers, c.Stream, c.Seq, c.StoreTime) },
-			"dead_letter_id": func() string { return DeadLetterID(c.text(0), c.text(1), c.seq(2)) },
+			"dead_letter_id": func() string { return DeadLetterID(c.text(0), c.text(1), c.seq(2), c.text(3)) },
 			"replay_msg_id":  func() string { return ReplayMsgID(c.text(0)) },
 		}
 		equal(t, functions[c.Fn](), c.Result)
@@ -262,10 +262,14 @@ func TestRows(t *testing.T) {
 			StoreTime  string `json:"store_time"`
 		} `json:"message"`
 		Decision string `json:"decision"`
+		Knows    *bool  `json:"knows"`
 	}
 	vectors(t, "rows.json", func(t *testing.T, c rowCase) {
 		m := messageIdentity{c.Message.BodySHA256, c.Message.Sequence, c.Message.StoreTime}
 		equal(t, string(decideRow(c.Row, m)), c.Decision)
+		if c.Knows != nil {
+			equal(t, c.Row.knows(m), *c.Knows)
+		}
 	})
 }
 

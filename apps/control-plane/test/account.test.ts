@@ -51,7 +51,7 @@ function row(
 const dead = (event_id: string, sequence: number, over: Partial<LedgerRow> = {}) =>
   row(event_id, sequence, { status: "dead", reason: "permanent", ...over });
 const letter = (eventId: string, seq: number, over: Partial<Letter> = {}): Letter => ({
-  id: `dl.g.${seq}`,
+  id: `dl.g.${seq}.${100 + seq}`,
   group: "g",
   seq,
   storeTime: String(100 + seq),
@@ -69,7 +69,7 @@ const claim = (event_id: string, sequence: number) => ({
   v: 1 as const,
   state: "claimed" as const,
   owner: "o",
-  id: `dl.g.${sequence}`,
+  id: `dl.g.${sequence}.${100 + sequence}`,
   group: "g",
   event_id,
   sequence,
@@ -90,6 +90,14 @@ describe("a work queue", () => {
     );
     expect(suspects).toEqual([]);
     expect(terms).toMatchObject({ accepted: 4, done: 2, dead: 1, waiting: 1, lost: 0, repeats: 2 });
+  });
+
+  test("a stale message is known by the dead row that it joined", () => {
+    const died = { lastSeq: 2, letters: [letter("a", 2)] };
+    expect(closeGroup(facts({ ...died, rows: [dead("a", 2)] })).suspects).toEqual([{ sequence: 1 }]);
+    const { terms, suspects } = closeGroup(facts({ ...died, rows: [dead("a", 2, { sequences: [1] })] }));
+    expect(suspects).toEqual([]);
+    expect(terms).toMatchObject({ accepted: 1, dead: 1, lost: 0, repeats: 1 });
   });
 
   test("a sequence that nobody knows is lost", () => {

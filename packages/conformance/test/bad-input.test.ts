@@ -96,6 +96,8 @@ describe.each(testLanguages)("%s", (language) => {
         "Nats-Rollup": "sub",
         "Muster-Dlq-Reason": "forged",
         "X-Own": "kept",
+        "x_!#$%&'*+-.^`|~09": "kept",
+        "A/b(c)": "dropped: not every client could write it",
       },
     });
     await group.settled("h.1", "dead");
@@ -107,8 +109,10 @@ describe.each(testLanguages)("%s", (language) => {
       "Muster-Original-Nats-Rollup": "sub",
       "Muster-Dlq-Reason": "permanent",
       "X-Own": "kept",
+      "x_!#$%&'*+-.^`|~09": "kept",
     });
     expect(letters[1]?.headers["Nats-Rollup"]).toBeUndefined();
+    expect(letters[1]?.headers).not.toHaveProperty(["A/b(c)"]);
     await livesOn(group, worker);
   });
 

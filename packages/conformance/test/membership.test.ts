@@ -3,6 +3,7 @@ import { waitFor } from "@muster/testkit";
 import { memberSubject } from "@muster/contracts";
 import { joinWorker, openGroup, publish, testLanguages } from "../src/index.ts";
 import { sharedServer } from "../src/server.ts";
+import { tapAcks } from "../src/tap.ts";
 
 const server = sharedServer();
 
@@ -42,6 +43,29 @@ describe.each(testLanguages)("%s", (language) => {
       contracts: ["order.v1"],
     });
     expect(record.oldest?.sequence).toBe(3);
+  });
+
+  test("each delivery counts by its own outcome, repeats and stale ones too", async () => {
+    const group = await openGroup(server.nc, server.url, { stream: `counts-${language}`, concurrency: 4 });
+    const tap = await tapAcks(server.nc, group);
+    await using worker = joinWorker(language, group);
+    const send = (eventId: string, directive: string) =>
+      publish(server.nc, { subject: group.subject(), eventId, directive });
+    await send("done", "return");
+    await group.settled("done", "done");
+    await send("done", "return");
+    // It waits in backoff while a later copy of its event dies.
+    const { seq } = await send("dead", "retryable;delay_ms=1500;times=1");
+    await waitFor("the first copy to back off", () => tap.story(seq) === "nak 1");
+    await send("dead", "permanent");
+    await group.settled("dead", "dead");
+    await group.quiet();
+    const counts = await waitFor("a beat with all five settled", async () => {
+      const now = (await group.member(worker.id))?.counts;
+      const settled = Object.values(now ?? {}).reduce<number>((sum, count) => sum + Number(count), 0);
+      return settled === 5 ? now : undefined;
+    });
+    expect(counts).toEqual({ done: 1, retry: 1, snoozed: 0, returned: 0, dead: 1, repeat: 1, stale: 1 });
   });
 
   test("the drain command is answered, and ends the member in order", async () => {

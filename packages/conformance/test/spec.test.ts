@@ -26,9 +26,16 @@ describe.each(testLanguages)("%s", (language) => {
     // Two further beats, after each of which it could have pulled.
     await twoBeats(group, worker.id);
     expect((await manager.consumers.info(group.stream, group.group)).num_pending).toBe(1);
-    expect((await group.member(worker.id))?.state).not.toBe("running");
+    const without = await group.member(worker.id);
+    expect(without?.state).not.toBe("running");
+    expect(without?.spec_revision).toBe(0);
     await putSpec(server.nc, group.spec);
     await group.settled("g.1", "done");
+    const revision = (await specs.get(groupKey(group.stream, group.group)))?.revision;
+    await waitFor(
+      "the revision that is back",
+      async () => (await group.member(worker.id))?.spec_revision === revision,
+    );
   });
 
   test("a spec that does not pass its schema changes nothing; concurrency applies live; the ledger does not", async () => {

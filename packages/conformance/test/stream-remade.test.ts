@@ -1,7 +1,8 @@
 import { jetstreamManager } from "@nats-io/jetstream";
+import { sha256Hex } from "@muster/contracts";
 import { waitFor } from "@muster/testkit";
 import { describe, expect, test } from "vitest";
-import { type Group, joinWorker, openGroup, publish, testLanguages } from "../src/index.ts";
+import { type Group, joinWorker, openGroup, order, publish, testLanguages } from "../src/index.ts";
 import { provisionGroup } from "../src/provision.ts";
 import { sharedServer } from "../src/server.ts";
 
@@ -57,6 +58,41 @@ describe.each(testLanguages)("%s", (language) => {
       "conflict",
     ]);
     expect(await group.rowHistory("done")).toHaveLength(1);
+  });
+
+  test("a stream made again: an event that dies at its old sequence leaves a second dead letter with its own bytes", async () => {
+    const group = await openGroup(server.nc, server.url, { stream: `letters-${language}` });
+    await using _worker = joinWorker(language, group);
+    const bodies = [JSON.stringify(order("o", 1)), JSON.stringify(order("o", 2))];
+    const die = (body: string | undefined) =>
+      publish(server.nc, {
+        subject: group.subject(),
+        eventId: "e",
+        body: body ?? "",
+        directive: "permanent",
+      });
+    const first = await die(bodies[0]);
+    await group.settled("e", "dead");
+    await group.quiet();
+    await remake(group);
+
+    const second = await die(bodies[1]);
+    expect(second.seq).toBe(first.seq);
+    await waitFor("the row of the second", async () => {
+      const row = await group.row("e");
+      return row?.body_sha256 === sha256Hex(Buffer.from(bodies[1] ?? ""));
+    });
+    await group.quiet();
+    const letters = await group.deadLetters();
+    expect(letters.map(({ body }) => new TextDecoder().decode(body))).toEqual(bodies);
+    const ids = letters.map(({ headers }) => headers["Muster-Dlq-Id"]);
+    const hash = sha256Hex(Buffer.from("e")).slice(0, 24);
+    expect(ids).toEqual(
+      letters.map(
+        ({ headers }) => `dl.${group.group}.${hash}.${first.seq}.${headers["Muster-Dlq-Store-Time"]}`,
+      ),
+    );
+    expect(new Set(ids).size).toBe(2);
   });
 });
 

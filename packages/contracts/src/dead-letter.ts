@@ -19,7 +19,7 @@ const text = z.string().max(1024);
 export const DeadLetterHeaders = z
   .looseObject({
     "Nats-Msg-Id": text.describe("The same as Muster-Dlq-Id"),
-    "Muster-Dlq-Id": text.describe("dl.<group>.<24 hex of the event id's sha256>.<seq>"),
+    "Muster-Dlq-Id": text.describe("dl.<group>.<24 hex of the event id's sha256>.<seq>.<store time>"),
     "Muster-Dlq-Stream": Name,
     "Muster-Dlq-Seq": digits,
     "Muster-Dlq-Store-Time": digits,

@@ -32,6 +32,9 @@ export interface DeadLetterFacts {
 /** The largest header block of a dead letter, whatever the server would take. */
 export const MAX_HEADER_BYTES = 256 * 1024;
 
+/** Names that every client publishes: the tokens of HTTP. nats.go and nats-py refuse all others. */
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
 const HISTORY = "Muster-Dlq-History";
 const EVENT_ID = "Muster-Event-Id";
 
@@ -88,7 +91,7 @@ export function replayNumberOf(value: string | undefined): number {
 function copiedHeaders(original: Readonly<Record<string, string>>): [string, string][] {
   const copies: [string, string][] = [];
   for (const [name, value] of Object.entries(original)) {
-    if (!/^[!-9;-~]+$/.test(name) || /^muster-dlq-/i.test(name)) continue;
+    if (!HEADER_NAME.test(name) || /^muster-dlq-/i.test(name)) continue;
     const copy = /^nats-/i.test(name) ? `Muster-Original-${name}` : name;
     if (copy !== name && Object.hasOwn(original, copy)) continue;
     copies.push([copy, headerText(value, Number.POSITIVE_INFINITY)]);
@@ -97,7 +100,7 @@ function copiedHeaders(original: Readonly<Record<string, string>>): [string, str
 }
 
 function ownHeaders(facts: DeadLetterFacts): Record<string, string> {
-  const id = deadLetterId(facts.group, facts.eventId, facts.seq);
+  const id = deadLetterId(facts.group, facts.eventId, facts.seq, facts.storeTime);
   return {
     "Nats-Msg-Id": id,
     "Muster-Dlq-Id": id,

@@ -17,9 +17,12 @@ export function eventIdOf(headers: Headers, stream: string, seq: number, storeTi
   );
 }
 
-/** Id and `Nats-Msg-Id` of a dead letter; with the group, because groups fail an event apart. */
-export function deadLetterId(group: string, eventId: string, seq: number): string {
-  return `dl.${group}.${sha256Hex(eventId).slice(0, 24)}.${seq}`;
+/**
+ * Id and `Nats-Msg-Id` of a dead letter: with the group, because groups fail an event apart; with the
+ * store time, because a stream that was made again gives its sequences a second time.
+ */
+export function deadLetterId(group: string, eventId: string, seq: number, storeTime: string): string {
+  return `dl.${group}.${sha256Hex(eventId).slice(0, 24)}.${seq}.${storeTime}`;
 }
 
 /** `Nats-Msg-Id` of a replay: a second one inside the dedupe window is dropped by the server. */

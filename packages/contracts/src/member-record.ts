@@ -26,12 +26,14 @@ export const MemberRecord = z
         snoozed: Count,
         returned: Count,
         dead: Count,
+        repeat: Count.default(0).describe("The event was done before, with the same body"),
+        stale: Count.default(0).describe("A later copy of the event had died already"),
       })
       .describe("Deliveries by outcome since started_at"),
     p50_ms: z.number().min(0).optional().describe("Median handling time; absent before the first"),
     p99_ms: z.number().min(0).optional(),
     last_error: z.string().optional(),
-    spec_revision: Count.describe("Revision of the spec in use; 0: none"),
+    spec_revision: Count.describe("Revision of the spec in use; 0: none, or it is gone"),
     contracts: z.array(ContractName).describe("Contracts that are loaded"),
     oldest: z
       .looseObject({ sequence: Sequence, since: Timestamp })

@@ -27,13 +27,17 @@ export function decideRow(row: LedgerRow | undefined, message: MessageIdentity):
   return sameBody ? "stale" : "conflict";
 }
 
-/** Whether a done row has counted this message already, so that a repeat is acked and no more. */
+/**
+ * Whether the row has counted this message already. Else it joins the row before it is answered: a
+ * repeat the done row before its ack, a stale message the dead row before its term. Nothing else
+ * would tell what became of its sequence.
+ */
 export function rowKnows(row: LedgerRow, message: { sequence: number; storeTime: string }): boolean {
   const own = row.sequence === message.sequence && row.store_time === message.storeTime;
   return own || row.sequences.includes(message.sequence);
 }
 
-/** The row with one more sequence: 32 are kept, further ones are counted. */
+/** The row, done or dead, with one more sequence: 32 are kept, further ones are counted. */
 export function joinRow(row: LedgerRow, sequence: number): LedgerRow {
   if (row.sequences.length >= MAX_SEQUENCES) return { ...row, more: row.more + 1 };
   return { ...row, sequences: [...row.sequences, sequence] };

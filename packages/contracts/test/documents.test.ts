@@ -124,7 +124,11 @@ describe("the other documents", () => {
   };
 
   it("a member record may leave out what is not known yet, and may say more", () => {
-    expect(MemberRecord.parse({ ...member, gpu: true })).toMatchObject({ gpu: true, restart_needed: [] });
+    expect(MemberRecord.parse({ ...member, gpu: true })).toMatchObject({
+      gpu: true,
+      restart_needed: [],
+      counts: { dead: 0, repeat: 0, stale: 0 },
+    });
     const { instance: _, ...nameless } = member;
     expect(MemberRecord.safeParse(nameless).success).toBe(false);
   });

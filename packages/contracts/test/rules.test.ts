@@ -36,6 +36,7 @@ import {
   replayMsgId,
   replaySubject,
   type RowFacts,
+  rowKnows,
   stripReplayPrefix,
 } from "../src/index.ts";
 import { camelCase, vectors } from "./vectors.ts";
@@ -145,11 +146,13 @@ interface RowVector {
   row: LedgerRow | null;
   message: { body_sha256: string; sequence: number; store_time: string };
   decision: string;
+  knows?: boolean;
 }
 
-test.each(vectors<RowVector>("rows"))("rows.json: $name", ({ row, message, decision }) => {
+test.each(vectors<RowVector>("rows"))("rows.json: $name", ({ row, message, decision, knows }) => {
   const { body_sha256: bodySha256, sequence, store_time: storeTime } = message;
   expect(decideRow(row ?? undefined, { bodySha256, sequence, storeTime })).toBe(decision);
+  if (row && knows !== undefined) expect(rowKnows(row, { sequence, storeTime })).toBe(knows);
 });
 
 interface RowWriteVector {

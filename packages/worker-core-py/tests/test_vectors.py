@@ -17,7 +17,7 @@ from muster_worker.ids import dead_letter_id, event_id_of, replay_msg_id
 from muster_worker.keys import attempts_key, group_key, ledger_key, member_key
 from muster_worker.names import check_name, is_name, is_stream, is_subject
 from muster_worker.reply import parse_ack_reply
-from muster_worker.row import decide_row, over, with_sequence
+from muster_worker.row import decide_row, knows, over, with_sequence
 from muster_worker.subjects import (
     archive_subject,
     dlq_subject,
@@ -151,7 +151,11 @@ def test_text(case: dict[str, Any]) -> None:
 
 @vectors("rows")
 def test_row(case: dict[str, Any]) -> None:
-    assert decide_row(case["row"], **case["message"]) == case["decision"]
+    message = dict(case["message"])
+    assert decide_row(case["row"], **message) == case["decision"]
+    if "knows" in case:
+        del message["body_sha256"]
+        assert knows(case["row"], **message) == case["knows"]
 
 
 @vectors("admits")

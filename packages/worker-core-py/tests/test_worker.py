@@ -245,7 +245,7 @@ async def test_odd_headers_and_names_reach_the_dead_letter(group: Group) -> None
         await nc.flush()
         [letter] = await group.dead_letters()
     assert letter.headers["Dup"] == "y"
-    assert letter.headers["A/b(c)"] == "1"
+    assert "A/b(c)" not in letter.headers
     assert letter.headers["U"] == "\\u00e9\\ufffd"
 
 

@@ -89,9 +89,9 @@ function filterOf(stream: string, group: string | undefined, reason: string | un
   return `muster.dlq.${stream}.${group ?? "*"}.${reason}`;
 }
 
-// dl.<group>.<24 hex>.<seq>; groups have no dots.
+// dl.<group>.<24 hex>.<seq>.<store time>; groups have no dots. Any other id is looked for in all groups.
 function groupOf(id: string): string | undefined {
-  const group = /^dl\.([^.]+)\.[0-9a-f]{24}\.\d+$/.exec(id)?.[1];
+  const group = /^dl\.([^.]+)\.[0-9a-f]{24}\.\d+\.\d+$/.exec(id)?.[1];
   return group !== undefined && isName(group) ? group : undefined;
 }
 

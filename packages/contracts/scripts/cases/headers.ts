@@ -23,7 +23,7 @@ const facts = {
 };
 type Facts = typeof facts;
 
-const id = `dl.billing.${sha256("o-1.created").slice(0, 24)}.42`;
+const id = `dl.billing.${sha256("o-1.created").slice(0, 24)}.42.1767323045123456789`;
 const print = (normal: string) => sha256(normal).slice(0, 16);
 
 const own = {
@@ -183,6 +183,32 @@ export const headerVectors: Vectors = {
       { "a.b_c!~": "7" },
     ),
     letter(
+      "names that not every client could send are dropped, renamed ones too",
+      {
+        "A/b(c)": "1",
+        "Nats-a/b": "2",
+        ...Object.fromEntries([...'"(),/:;<=>?@[]{}\\'].map((c) => [`a${c}b`, "3"])),
+      },
+      {},
+    ),
+    letter(
+      "all other printable characters are kept, the first and the last too",
+      {
+        "!#$%&'*+-.^_`|~": "1",
+        "0123456789": "2",
+        ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz: "3",
+        "-": "4",
+        "Nats-~": "5",
+      },
+      {
+        "!#$%&'*+-.^_`|~": "1",
+        "0123456789": "2",
+        ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz: "3",
+        "-": "4",
+        "Muster-Original-Nats-~": "5",
+      },
+    ),
+    letter(
       "a name of every object in JavaScript",
       { constructor: "1", toString: "2" },
       { constructor: "1", toString: "2" },
@@ -231,8 +257,8 @@ export const headerVectors: Vectors = {
       {
         "Muster-Event-Id": "e".repeat(2000),
         "Muster-Dlq-Event-Id": "e".repeat(1024),
-        "Nats-Msg-Id": `dl.billing.${sha256("e".repeat(2000)).slice(0, 24)}.42`,
-        "Muster-Dlq-Id": `dl.billing.${sha256("e".repeat(2000)).slice(0, 24)}.42`,
+        "Nats-Msg-Id": `dl.billing.${sha256("e".repeat(2000)).slice(0, 24)}.42.1767323045123456789`,
+        "Muster-Dlq-Id": `dl.billing.${sha256("e".repeat(2000)).slice(0, 24)}.42.1767323045123456789`,
       },
       { event_id: "e".repeat(2000) },
     ),

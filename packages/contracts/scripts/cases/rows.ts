@@ -31,25 +31,40 @@ const message = (body_sha256: string, sequence: number, store_time: string) => (
   sequence,
   store_time,
 });
+const thirtyTwo = Array.from({ length: 32 }, (_, i) => 100 + i);
 const SAME = "1767323045000000000";
 const LATER = "1767323045000000001";
 const EARLIER = "1767323044999999999";
 
-const decide = (name: string, r: unknown, m: ReturnType<typeof message>, decision: string) => ({
+type Message = ReturnType<typeof message>;
+
+const decide = (name: string, r: unknown, m: Message, decision: string) => ({
   name,
   row: r,
   message: m,
   decision,
 });
+/** A repeat or a stale message: those that join the row, unless it knows them. */
+const joins = (name: string, r: unknown, m: Message, decision: "repeat" | "stale", knows = false) => ({
+  ...decide(name, r, m, decision),
+  knows,
+});
 
 export const rowVectors: Vectors = {
-  description: "row (null: none, or deleted), message, and the decision of the look-up",
+  description:
+    "row (null: none, or deleted), message, and the decision of the look-up; knows, of a repeat or a stale message: whether the row counts it already, so that it need not join",
   cases: [
     decide("no row", null, message(A, 42, SAME), "run"),
-    decide("done, the very message", done(), message(A, 42, SAME), "repeat"),
-    decide("done, a later copy", done(), message(A, 50, LATER), "repeat"),
-    decide("done, an earlier copy", done(), message(A, 7, EARLIER), "repeat"),
-    decide("done, a copy that joined before", done({ sequences: [50] }), message(A, 50, LATER), "repeat"),
+    joins("done, the very message", done(), message(A, 42, SAME), "repeat", true),
+    joins("done, a later copy", done(), message(A, 50, LATER), "repeat"),
+    joins("done, an earlier copy", done(), message(A, 7, EARLIER), "repeat"),
+    joins(
+      "done, a copy that joined before",
+      done({ sequences: [50] }),
+      message(A, 50, LATER),
+      "repeat",
+      true,
+    ),
     decide("done, another body", done(), message(B, 50, LATER), "conflict"),
     decide("done, an earlier message with another body", done(), message(B, 7, EARLIER), "conflict"),
     decide(
@@ -64,6 +79,13 @@ export const rowVectors: Vectors = {
       message(A.toUpperCase(), 42, SAME),
       "conflict",
     ),
+    joins("done, the row's own sequence in a stream made again", done(), message(A, 42, LATER), "repeat"),
+    joins(
+      "done, a copy beyond those that are kept",
+      done({ sequences: thirtyTwo, more: 1 }),
+      message(A, 50, LATER),
+      "repeat",
+    ),
     decide("dead, the very message: finish its dead letter", dead(), message(A, 42, SAME), "finish"),
     decide("dead, the very message whatever its body", dead(), message(B, 42, SAME), "finish"),
     decide("dead, a later message: a replay", dead(), message(A, 50, LATER), "run"),
@@ -73,7 +95,26 @@ export const rowVectors: Vectors = {
       message(B, 50, LATER),
       "run",
     ),
-    decide("dead, stored a nanosecond earlier, same body", dead(), message(A, 7, EARLIER), "stale"),
+    joins("dead, stored a nanosecond earlier, same body", dead(), message(A, 7, EARLIER), "stale"),
+    joins(
+      "dead, an earlier copy that joined before",
+      dead({ sequences: [3, 7] }),
+      message(A, 7, EARLIER),
+      "stale",
+      true,
+    ),
+    joins(
+      "dead, an earlier copy beyond those that are kept",
+      dead({ sequences: thirtyTwo, more: 1 }),
+      message(A, 7, EARLIER),
+      "stale",
+    ),
+    joins(
+      "dead, the row's own sequence in the stream before this one",
+      dead(),
+      message(A, 42, EARLIER),
+      "stale",
+    ),
     decide("dead, stored a nanosecond earlier, other body", dead(), message(B, 7, EARLIER), "conflict"),
     decide(
       "dead, a stream made again: lower sequence, later store time",
@@ -87,14 +128,14 @@ export const rowVectors: Vectors = {
       message(A, 42, LATER),
       "run",
     ),
-    decide(
+    joins(
       "dead, a stream made again: higher sequence, earlier store time",
       dead(),
       message(A, 99, EARLIER),
       "stale",
     ),
     decide("dead, the same store time: a higher sequence is later", dead(), message(A, 43, SAME), "run"),
-    decide("dead, the same store time: a lower sequence is earlier", dead(), message(A, 41, SAME), "stale"),
+    joins("dead, the same store time: a lower sequence is earlier", dead(), message(A, 41, SAME), "stale"),
     decide("dead, the same store time, lower sequence, other body", dead(), message(B, 41, SAME), "conflict"),
     decide(
       "store times compare as integers, not as text",
@@ -102,7 +143,7 @@ export const rowVectors: Vectors = {
       message(A, 50, "1000000000000000000"),
       "run",
     ),
-    decide(
+    joins(
       "nor the other way round",
       dead({ store_time: "1000000000000000000" }),
       message(A, 50, "999999999999999999"),
@@ -123,7 +164,6 @@ export const rowVectors: Vectors = {
   ],
 };
 
-const thirtyTwo = Array.from({ length: 32 }, (_, i) => 100 + i);
 const facts = {
   event_id: "o-1.created",
   body_sha256: B,
@@ -153,6 +193,20 @@ export const rowWriteVectors: Vectors = {
       row: done({ sequences: thirtyTwo.slice(1) }),
       sequence: 9,
       expected: done({ sequences: [...thirtyTwo.slice(1), 9] }),
+    },
+    {
+      name: "a stale message joins a dead row, of which all else stays",
+      fn: "join",
+      row: dead({ sequences: [3] }),
+      sequence: 7,
+      expected: dead({ sequences: [3, 7] }),
+    },
+    {
+      name: "the 33rd of a dead row is only counted",
+      fn: "join",
+      row: dead({ sequences: thirtyTwo, more: 3 }),
+      sequence: 7,
+      expected: dead({ sequences: thirtyTwo, more: 4 }),
     },
     {
       name: "the 33rd is only counted",

@@ -115,7 +115,7 @@ const event = (name: string, headers: Record<string, string>, result: string, se
 
 export const idVectors: Vectors = {
   description:
-    "fn event_id (of headers, stream, seq, store_time), dead_letter_id(group, event id, seq), replay_msg_id(dead letter id)",
+    "fn event_id (of headers, stream, seq, store_time), dead_letter_id(group, event id, seq, store time), replay_msg_id(dead letter id)",
   cases: [
     event("its own header", { "Muster-Event-Id": "o-1.created" }, "o-1.created"),
     event("its own header before the message id", { "Nats-Msg-Id": "m", "Muster-Event-Id": "e" }, "e"),
@@ -150,15 +150,25 @@ export const idVectors: Vectors = {
     event("a message id beyond ASCII", { "Nats-Msg-Id": "é\t1" }, "\\u00e9\\u00091"),
     call(
       "dead_letter_id",
-      ["billing", "o-1.created", 42],
-      `dl.billing.${sha256("o-1.created").slice(0, 24)}.42`,
+      ["billing", "o-1.created", 42, "1767323045123456789"],
+      `dl.billing.${sha256("o-1.created").slice(0, 24)}.42.1767323045123456789`,
     ),
-    call("dead_letter_id", ["audit", "o-1.created", 42], `dl.audit.${sha256("o-1.created").slice(0, 24)}.42`),
-    call("dead_letter_id", ["billing", "abc", 1], "dl.billing.ba7816bf8f01cfea414140de.1"),
+    call(
+      "dead_letter_id",
+      ["audit", "o-1.created", 42, "1767323045123456789"],
+      `dl.audit.${sha256("o-1.created").slice(0, 24)}.42.1767323045123456789`,
+    ),
+    call(
+      "dead_letter_id",
+      ["billing", "o-1.created", 42, "1767323045123456790"],
+      `dl.billing.${sha256("o-1.created").slice(0, 24)}.42.1767323045123456790`,
+      "the same event at the same sequence of a stream made again is another dead letter",
+    ),
+    call("dead_letter_id", ["billing", "abc", 1, "1"], "dl.billing.ba7816bf8f01cfea414140de.1.1"),
     call(
       "replay_msg_id",
-      ["dl.billing.ba7816bf8f01cfea414140de.1"],
-      "replay.dl.billing.ba7816bf8f01cfea414140de.1",
+      ["dl.billing.ba7816bf8f01cfea414140de.1.1"],
+      "replay.dl.billing.ba7816bf8f01cfea414140de.1.1",
     ),
   ],
 };

@@ -59,7 +59,8 @@ class Connection(Client):
         payload_size: int,
         headers: dict[str, Any] | None,
     ) -> None:
-        # The library refuses names that NATS allows, such as `a/b`; a dead letter copies them.
+        # The library refuses names that NATS allows, such as `a/b`; a row that no member wrote may
+        # have them, and a dead letter that cannot be published would come back for ever.
         if not headers:
             await super()._send_publish(subject, reply, payload, payload_size, None)
             return

@@ -16,7 +16,8 @@ MAX_HEADER_BYTES = 256 * 1024
 
 Headers = dict[str, str]
 
-_NAME = re.compile(r"[!-9;-~]+")
+# What every client publishes: the tokens of HTTP. nats.go refuses all other names.
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ORIGINAL = "Muster-Original-"
 
 
@@ -125,7 +126,7 @@ def _copies(original: Mapping[str, str]) -> Headers:
 
 
 def _ours(facts: DeadLetterFacts) -> Headers:
-    letter_id = dead_letter_id(facts.group, facts.event_id, facts.seq)
+    letter_id = dead_letter_id(facts.group, facts.event_id, facts.seq, facts.store_time)
     return {
         "Nats-Msg-Id": letter_id,
         "Muster-Dlq-Id": letter_id,

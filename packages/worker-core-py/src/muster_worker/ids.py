@@ -20,10 +20,13 @@ def event_id_of(headers: Mapping[str, str], stream: str, seq: int, store_time: s
     )
 
 
-def dead_letter_id(group: str, event_id: str, seq: int) -> str:
-    """The id of a dead letter, which is also its `Nats-Msg-Id`."""
+def dead_letter_id(group: str, event_id: str, seq: int, store_time: str) -> str:
+    """The id of a dead letter, which is also its `Nats-Msg-Id`.
+
+    With the store time: a stream that was made again gives its sequences a second time.
+    """
     digest = sha256_hex(event_id.encode("utf-8", "replace"))
-    return f"dl.{group}.{digest[:24]}.{seq}"
+    return f"dl.{group}.{digest[:24]}.{seq}.{store_time}"
 
 
 def replay_msg_id(dead_letter: str) -> str:

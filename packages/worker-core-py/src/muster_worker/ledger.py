@@ -52,20 +52,23 @@ class Ledger:
             await kv_put(self._wire, LEDGER, self._key(message.event_id), value, found.revision)
             return None
         except Conflict:
-            now = await self.look_up(message)
-        # A replica that is behind still shows what was there before.
-        if now.revision <= found.revision:
+            return await self._look_up_again(message, found)
+
+    async def _look_up_again(self, message: Message, before: Found) -> Found:
+        """After a failed compare: a replica that is behind still shows what was there before."""
+        now = await self.look_up(message)
+        if now.revision <= before.revision:
             raise Unreachable(f"ledger row of {message.event_id} changed and is not shown yet")
         return now
 
     async def join(self, message: Message, found: Found) -> Found:
-        """Adds a repeat's sequence to its done row; gives the last state seen.
+        """Adds the sequence of a repeat or a stale message to the row: the account finds it.
 
-        After five lost races the message is a repeat all the same, only not counted.
+        Where the row has changed it is decided anew; gives the last decision.
         """
         for _ in range(JOIN_TRIES):
             row = found.row
-            if row is None or found.decision != "repeat":
+            if row is None or found.decision not in ("repeat", "stale"):
                 return found
             if knows(row, sequence=message.ack.seq, store_time=message.ack.store_time):
                 return found
@@ -75,8 +78,8 @@ class Ledger:
                 await kv_put(self._wire, LEDGER, key, value, found.revision)
                 return found
             except Conflict:
-                found = await self.look_up(message)
-        return found
+                found = await self._look_up_again(message, found)
+        raise Unreachable(f"ledger row of {message.event_id} keeps changing")
 
     async def probe(self) -> None:
         """Raises Unreachable while the ledger does not answer."""

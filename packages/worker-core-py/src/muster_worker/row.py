@@ -31,13 +31,17 @@ def decide_row(
 
 
 def knows(row: Mapping[str, Any], *, sequence: int, store_time: str) -> bool:
-    """Whether a done row already counts this message among its own."""
+    """Whether the row already counts this message among its own.
+
+    Else it joins the row before it is answered: a repeat the done row before its ack, a stale
+    message the dead row before its term. Nothing else would tell what became of its sequence.
+    """
     own = row["sequence"] == sequence and row["store_time"] == store_time
     return own or sequence in row["sequences"]
 
 
 def with_sequence(row: Mapping[str, Any], sequence: int) -> Row:
-    """The row with one more sequence, or one more counted."""
+    """The row, done or dead, with one more sequence, or one more counted."""
     if len(row["sequences"]) < MAX_SEQUENCES:
         return {**row, "sequences": [*row["sequences"], sequence]}
     return {**row, "more": row["more"] + 1}

@@ -116,15 +116,17 @@ class Settle:
 
     async def by_row(self, plan: Plan, found: Found) -> None:
         """Settles a message by what the ledger already says of its event."""
-        plan.found = found
-        if found.decision == "repeat":
-            plan.found = found = await self._ledger.join(plan.message, found)
+        if found.decision == "stale" and not self._hold.is_ours(plan.message):
+            return
+        plan.found = found = await self._ledger.join(plan.message, found)
         if found.decision == "repeat":
             await self._ack(plan, "repeat")
         elif found.decision == "finish" and found.row is not None:
             await self._bury(plan, found.row.get("headers") or {})
         elif found.decision == "stale":
             await self._term(plan, "stale")
+            self._stats.settled("stale", plan.message)
+            self._note(plan, "debug", "settled", outcome="stale")
         elif found.decision == "conflict":
             failure = Failure(error_class="Conflict", error=CONFLICT_ERROR)
             death = death_of("conflict", failure, (await self._known(plan)).record)

@@ -10,7 +10,7 @@ from .message import Message
 WINDOW = 500
 """Handling times kept for the percentiles."""
 
-OUTCOMES = ("done", "retry", "snoozed", "returned", "dead")
+OUTCOMES = ("done", "retry", "snoozed", "returned", "dead", "repeat", "stale")
 
 
 class Stats:
@@ -24,8 +24,7 @@ class Stats:
 
     def settled(self, outcome: str, message: Message) -> None:
         """One delivery ended in `outcome`."""
-        # A repeat is a message whose work was done before.
-        self.counts["done" if outcome == "repeat" else outcome] += 1
+        self.counts[outcome] += 1
 
     def handled(self, started: float) -> None:
         """One handler returned; `started` on the monotonic clock, in seconds."""

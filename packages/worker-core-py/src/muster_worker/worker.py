@@ -375,7 +375,7 @@ class Worker:
         return "paused" if spec.paused else "running"
 
     def _record(self) -> dict[str, Any]:
-        spec, stats = self._spec.last, self._stats
+        spec, current, stats = self._spec.last, self._spec.current, self._stats
         oldest = self._hold.oldest()
         record = {
             "v": 1,
@@ -394,7 +394,7 @@ class Worker:
             "in_flight": stats.in_flight,
             "held": len(self._hold),
             "counts": {name: stats.counts[name] for name in OUTCOMES},
-            "spec_revision": spec.revision if spec else 0,
+            "spec_revision": current.revision if current else 0,
             "contracts": self._contracts.names,
             "restart_needed": self._spec.restart_needed,
         }

@@ -19,8 +19,14 @@ export interface WorkerConfig {
   /** How long a drain waits for running handlers. */
   graceMs: number;
   logLevel: LogLevel;
-  /** Version of the application, told in records and dead letters. */
+  /** Version of the application, told in records and dead letters. Default: the core's. */
   version: string;
+  /** Address of /metrics, /livez and /readyz. */
+  httpHost: string;
+  /** Their port: 0 any free one, undefined none. */
+  httpPort: number | undefined;
+  /** Where the ledger is, for groups with ledger `postgres`. */
+  databaseUrl: string | undefined;
 }
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -53,7 +59,10 @@ export function readConfig(env: Record<string, string | undefined> = process.env
       bad,
     ),
     logLevel: readLevel(env["LOG_LEVEL"] || "info", bad),
-    version: coreVersion,
+    version: env["MUSTER_APP_VERSION"] || coreVersion,
+    httpHost: env["MUSTER_HTTP_HOST"] || "127.0.0.1",
+    httpPort: readPort(env["MUSTER_HTTP_PORT"], bad),
+    databaseUrl: readDatabaseUrl(env["DATABASE_URL"], bad),
   };
   if (bad.length > 0) {
     throw new MusterError("bad_config", bad.join("\n"));
@@ -107,8 +116,22 @@ function readName(variable: string, value: string | undefined, bad: string[]): s
   }
   if (!isName(value)) {
     bad.push(`${variable}: ${JSON.stringify(value)} must be 1 to 60 of A-Z, a-z, 0-9, _ and -`);
-  } else if (variable === "MUSTER_STREAM" && value === "core") {
-    bad.push("MUSTER_STREAM: no stream may be called core");
+  }
+  return value;
+}
+
+function readPort(value: string | undefined, bad: string[]): number | undefined {
+  return value === undefined || value === ""
+    ? undefined
+    : readInteger("MUSTER_HTTP_PORT", value, { fallback: 0, min: 0, max: 65_535 }, bad);
+}
+
+function readDatabaseUrl(value: string | undefined, bad: string[]): string | undefined {
+  if (value === undefined || value === "") {
+    return undefined;
+  }
+  if (!URL.canParse(value) || !/^postgres(ql)?:$/.test(new URL(value).protocol)) {
+    bad.push(`DATABASE_URL: ${JSON.stringify(hideSecret(value))} is no postgres://user@host/database URL`);
   }
   return value;
 }

@@ -22,6 +22,11 @@ export class Contracts {
     return [...this.#loaded.keys()].toSorted();
   }
 
+  /** The verdict of a contract that is loaded. */
+  loaded(name: string): Verdict | undefined {
+    return this.#loaded.get(name)?.verdict;
+  }
+
   /** The verdict of a contract, fetched now if it is not loaded; undefined when it is not there. Throws `unreachable`. */
   async verdict(name: string): Promise<Verdict | undefined> {
     const loaded = this.#loaded.get(name) ?? (await this.#load(name));

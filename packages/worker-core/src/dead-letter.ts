@@ -5,7 +5,7 @@ import type { WorkerConfig } from "./config.ts";
 import type { Connection } from "./connection.ts";
 import type { Message } from "./message.ts";
 import type { Wire } from "./wire.ts";
-import { readPubAck } from "./wire.ts";
+import { readPubAck } from "./pub-ack.ts";
 
 /** Why a message is set aside. */
 export interface Failure {

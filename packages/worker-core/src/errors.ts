@@ -1,3 +1,5 @@
+import { MusterError } from "@muster/contracts";
+
 /** The ways a handler says how its order failed; any other error counts as retryable. */
 
 /** The order can never succeed: it is dead-lettered at once with reason `permanent`. */
@@ -27,6 +29,11 @@ export class Snooze extends Error {
     super(`snoozed for ${delayMs} ms`);
     this.delayMs = isDelay(delayMs) ? delayMs : 0;
   }
+}
+
+/** True for an outage: something did not answer, and no attempt is counted for it. */
+export function isUnreachable(thrown: unknown): thrown is MusterError {
+  return thrown instanceof MusterError && thrown.code === "unreachable";
 }
 
 /** The class name and text of whatever a handler threw. */

@@ -1,50 +1,45 @@
-import type { NatsConnection } from "@nats-io/transport-node";
-import type { Logger } from "./log.ts";
-import type { Delivery } from "./settle.ts";
-import type { Stats } from "./stats.ts";
+import type { Context, ContextParts, Handled } from "./context.ts";
+import { HandlerContext } from "./context.ts";
+import { Deadlines, type Due } from "./deadlines.ts";
+import type { HandlerOutcome } from "./metrics.ts";
 
-/** What a handler is told beside its order. */
-export interface Context {
-  readonly eventId: string;
-  /** 1 at the first time. */
-  readonly attempt: number;
-  /** The original subject, also in a replay. */
-  readonly subject: string;
-  readonly headers: Readonly<Record<string, string>>;
-  /** Aborts at the deadline and when the process is forced to stop. */
-  readonly signal: AbortSignal;
-  readonly log: Logger;
-  /** For requests of the handler's own. */
-  readonly nats: NatsConnection;
-}
+export type { Context } from "./context.ts";
 
 /** The result becomes the ledger row's; an error is retried unless it is a PermanentError. */
-export type Handler<T = unknown> = (order: T, context: Context) => unknown;
+export type Handler<T = unknown> = (message: T, context: Context) => unknown;
 
-/** How a handler ended within its deadline, or that it did not. */
-export type HandleEnd = LateEnd | { type: "deadline"; timeoutMs: number };
+/** How a handler ended. */
+export type HandleEnd = { type: "returned"; value: unknown } | { type: "threw"; thrown: unknown };
 
-export type LateEnd = { type: "returned"; value: unknown } | { type: "threw"; thrown: unknown };
-
-/** A handler that runs: `end` comes at the deadline at the latest, `late` when it really ends. */
-export interface HandleRun {
-  readonly end: Promise<HandleEnd>;
-  readonly late: Promise<LateEnd>;
+/** Told how a start of the handler went: one of both ends first, the late one perhaps after the deadline. */
+export interface RunListener {
+  /** The handler ended within its deadline. */
+  onEnd(end: HandleEnd): void;
+  /** The deadline passed first; the handler still runs. */
+  onDeadline(timeoutMs: number): void;
+  /** The handler ended after its deadline. */
+  onLateEnd(end: HandleEnd): void;
 }
 
-export type Handle = (delivery: Delivery, value: unknown) => HandleRun;
+/** What starting handlers needs. */
+export interface HandlerParts extends ContextParts {
+  /** Deadline of a handler in milliseconds, as the spec says at its start. */
+  readonly timeoutMs: () => number;
+  /** Told how long each took, in milliseconds. */
+  readonly onHandled: (ms: number, how: HandlerOutcome) => void;
+}
 
-/** Runs handlers with a deadline and an abort signal. */
+/**
+ * Runs handlers with a deadline and an abort signal. A handler that returns at once ends at once: no promise, no
+ * timer and no signal is made that nobody asked for.
+ */
 export class Handlers {
-  readonly #handler: Handler<never>;
-  readonly #parts: { nats: NatsConnection; log: Logger; stats: Stats; timeoutMs: () => number };
-  readonly #running = new Set<AbortController>();
+  readonly #parts: HandlerParts;
+  readonly #deadlines = new Deadlines();
+  readonly #running = new Set<Run>();
+  #late = 0;
 
-  constructor(
-    handler: Handler<never>,
-    parts: { nats: NatsConnection; log: Logger; stats: Stats; timeoutMs: () => number },
-  ) {
-    this.#handler = handler;
+  constructor(parts: HandlerParts) {
     this.#parts = parts;
   }
 
@@ -53,59 +48,122 @@ export class Handlers {
     return this.#running.size;
   }
 
-  readonly handle: Handle = (delivery, value) => {
-    const { stats, timeoutMs } = this.#parts;
-    const controller = new AbortController();
-    const startedAt = performance.now();
-    this.#running.add(controller);
-    const late = this.#call(delivery, value, controller.signal).then((end) => {
-      stats.observe(performance.now() - startedAt);
-      this.#running.delete(controller);
-      return end;
-    });
-    return { late, end: withDeadline(late, timeoutMs(), controller) };
-  };
+  /** Handlers that run past their deadline. */
+  get lateCount(): number {
+    return this.#late;
+  }
+
+  /** Starts a handler for a delivery. */
+  start<T>(handler: Handler<T>, value: T, delivery: Handled, listener: RunListener): void {
+    const context = new HandlerContext(delivery, this.#parts, value);
+    this.startCall((own) => handler(value, own), [context], listener);
+  }
+
+  /** Starts a call that works on one or several messages, with the context of the first for its signal. */
+  startCall(
+    call: (context: HandlerContext) => unknown,
+    contexts: readonly HandlerContext[],
+    listener: RunListener,
+  ): void {
+    const run = new Run(this.#parts.timeoutMs(), contexts, listener, this.#runs);
+    this.#running.add(run);
+    this.#deadlines.add(run);
+    let end: HandleEnd;
+    try {
+      // oxlint-disable-next-line typescript/no-non-null-assertion -- a run has at least one message
+      const returned = call(contexts[0]!);
+      if (isThenable(returned)) {
+        returned.then(
+          (value) => run.end({ type: "returned", value }),
+          (thrown: unknown) => run.end({ type: "threw", thrown }),
+        );
+        return;
+      }
+      end = { type: "returned", value: returned };
+    } catch (thrown) {
+      end = { type: "threw", thrown };
+    }
+    run.end(end);
+  }
 
   /** Aborts the signals of all handlers that run. */
   abort(reason: Error): void {
-    for (const controller of this.#running) {
-      controller.abort(reason);
+    for (const run of this.#running) {
+      run.abort(reason);
     }
   }
 
-  async #call(delivery: Delivery, value: unknown, signal: AbortSignal): Promise<LateEnd> {
-    const { message } = delivery.held;
-    const { nats, log } = this.#parts;
-    const context: Context = {
-      eventId: message.eventId,
-      attempt: delivery.attempt,
-      subject: message.subject,
-      headers: message.headers,
-      signal,
-      log: log.child({ seq: message.sequence, event_id: message.eventId, attempt: delivery.attempt }),
-      nats,
-    };
-    try {
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the JSON Schema has judged the value
-      return { type: "returned", value: await this.#handler(value as never, context) };
-    } catch (thrown) {
-      return { type: "threw", thrown };
+  close(): void {
+    this.#deadlines.close();
+  }
+
+  readonly #runs = {
+    ended: (run: Run, how: HandleEnd): void => {
+      this.#running.delete(run);
+      this.#deadlines.delete(run);
+      if (run.isLate) {
+        this.#late -= 1;
+      } else {
+        this.#parts.onHandled(
+          performance.now() - run.startedAt,
+          how.type === "returned" ? "returned" : "failed",
+        );
+      }
+    },
+    late: (run: Run): void => {
+      this.#late += 1;
+      this.#parts.onHandled(performance.now() - run.startedAt, "deadline");
+    },
+  };
+}
+
+/** One start of the handler. */
+class Run implements Due {
+  readonly startedAt = performance.now();
+  readonly dueAt: number;
+  isLate = false;
+  readonly #timeoutMs: number;
+  readonly #contexts: readonly HandlerContext[];
+  readonly #listener: RunListener;
+  readonly #runs: { ended: (run: Run, how: HandleEnd) => void; late: (run: Run) => void };
+
+  constructor(
+    timeoutMs: number,
+    contexts: readonly HandlerContext[],
+    listener: RunListener,
+    runs: { ended: (run: Run, how: HandleEnd) => void; late: (run: Run) => void },
+  ) {
+    this.#timeoutMs = timeoutMs;
+    this.dueAt = this.startedAt + timeoutMs;
+    this.#contexts = contexts;
+    this.#listener = listener;
+    this.#runs = runs;
+  }
+
+  end(how: HandleEnd): void {
+    this.#runs.ended(this, how);
+    if (this.isLate) {
+      this.#listener.onLateEnd(how);
+    } else {
+      this.#listener.onEnd(how);
+    }
+  }
+
+  onDue(): void {
+    // Decided before the abort: a handler that ends because of it has still missed its deadline.
+    this.isLate = true;
+    this.#runs.late(this);
+    this.#listener.onDeadline(this.#timeoutMs);
+    this.abort(new DOMException(`handler exceeded ${this.#timeoutMs} ms`, "TimeoutError"));
+  }
+
+  abort(reason: Error): void {
+    for (const context of this.#contexts) {
+      context.abort(reason);
     }
   }
 }
 
-async function withDeadline(
-  late: Promise<LateEnd>,
-  timeoutMs: number,
-  controller: AbortController,
-): Promise<HandleEnd> {
-  const deadline = Promise.withResolvers<HandleEnd>();
-  const timer = setTimeout(() => {
-    // Decided before the abort: a handler that ends because of it has still missed its deadline.
-    deadline.resolve({ type: "deadline", timeoutMs });
-    controller.abort(new DOMException(`handler exceeded ${timeoutMs} ms`, "TimeoutError"));
-  }, timeoutMs);
-  const end = await Promise.race([deadline.promise, late]);
-  clearTimeout(timer);
-  return end;
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

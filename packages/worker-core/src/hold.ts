@@ -1,12 +1,15 @@
-import type { Connection } from "./connection.ts";
 import type { Instant } from "./clock.ts";
 import { gapMs, now } from "./clock.ts";
+import type { Answers } from "./answers.ts";
+import type { Connection } from "./connection.ts";
 import type { Logger } from "./log.ts";
 import type { Message } from "./message.ts";
 
 /** A message in hand, from its receipt until it is settled. */
 export interface Held {
   readonly message: Message;
+  /** By `performance.now()`. */
+  readonly receivedAt: number;
   /** When the server last surely knew that we have it. */
   lastExtension: Instant;
   /** Settled, given back or lost: it is not kept in progress any more. */
@@ -16,18 +19,17 @@ export interface Held {
 }
 
 /**
- * Keeps the messages in hand in progress, and publishes the answers to them.
+ * Keeps the messages in hand in progress, and lets only those be answered that are still ours.
  *
  * A message whose last extension is longer ago than ack_wait may already be with another member:
  * an answer to it would disturb that one, so only the ack of a finished message is still sent.
  */
 export class Hold {
   readonly #connection: Connection;
+  readonly #answers: Answers;
   readonly #log: Logger;
   readonly #ackWaitMs: () => number;
   readonly #held = new Set<Held>();
-  /** Acks that could not be sent; a lost one costs a redelivery, so they wait for the connection. */
-  #lateAcks: string[] = [];
   #ticks: [Instant, Instant];
   #tickTimer: NodeJS.Timeout | undefined;
   #extendTimer: NodeJS.Timeout | undefined;
@@ -36,17 +38,17 @@ export class Hold {
   #isClosed = false;
   readonly #stopListening: () => void;
 
-  constructor(connection: Connection, ackWaitMs: () => number, log: Logger) {
-    this.#connection = connection;
-    this.#ackWaitMs = ackWaitMs;
-    this.#log = log;
+  constructor(parts: { connection: Connection; answers: Answers; ackWaitMs: () => number; log: Logger }) {
+    this.#connection = parts.connection;
+    this.#answers = parts.answers;
+    this.#ackWaitMs = parts.ackWaitMs;
+    this.#log = parts.log;
     this.#ticks = [now(), now()];
-    this.#armedForMs = ackWaitMs();
+    this.#armedForMs = parts.ackWaitMs();
     this.#tick();
     this.#scheduleExtension();
-    this.#stopListening = connection.onChange((isUp) => {
+    this.#stopListening = parts.connection.onChange((isUp) => {
       if (isUp) {
-        this.#sendLateAcks();
         void this.#extend();
       }
     });
@@ -68,7 +70,13 @@ export class Hold {
 
   /** Takes a message in hand. What waited in the socket of a stopped process must not look fresh: hence the tick before last. */
   add(message: Message): Held {
-    const held: Held = { message, lastExtension: this.#ticks[0], isReleased: false, isAnswered: false };
+    const held: Held = {
+      message,
+      receivedAt: performance.now(),
+      lastExtension: this.#ticks[0],
+      isReleased: false,
+      isAnswered: false,
+    };
     this.#held.add(held);
     return held;
   }
@@ -82,15 +90,11 @@ export class Hold {
     return !held.isReleased;
   }
 
-  /** The message is finished: always sent. */
-  ack(held: Held): void {
+  /** The message is finished: always sent. Resolves when the server has it, where acks are confirmed. */
+  ack(held: Held): Promise<void> | undefined {
     this.release(held);
     held.isAnswered = true;
-    if (this.#connection.isUp && !this.#isClosed) {
-      this.#publish(held.message.reply, "+ACK");
-    } else {
-      this.#lateAcks.push(held.message.reply);
-    }
+    return this.#answers.ack(held.message.reply);
   }
 
   /** Gives the message back, for any member, after the delay. */
@@ -118,8 +122,8 @@ export class Hold {
 
   #answer(held: Held, text: string): void {
     // While disconnected nothing is sent: the client would send it when it is back, when it is stale.
-    if (!held.isAnswered && this.isOurs(held) && this.#connection.isUp) {
-      this.#publish(held.message.reply, text);
+    if (!held.isAnswered && this.isOurs(held)) {
+      this.#answers.send(held.message.reply, text);
     }
     held.isAnswered = true;
     this.release(held);
@@ -134,7 +138,7 @@ export class Hold {
     const extended: Held[] = [];
     for (const held of this.#held) {
       if (this.isOurs(held)) {
-        this.#publish(held.message.reply, "+WPI");
+        this.#answers.send(held.message.reply, "+WPI");
         extended.push(held);
       }
     }
@@ -160,19 +164,5 @@ export class Hold {
       },
       Math.max(10, this.#ackWaitMs() / 3),
     );
-  }
-
-  #sendLateAcks(): void {
-    const replies = this.#lateAcks;
-    this.#lateAcks = [];
-    for (const reply of replies) {
-      this.#publish(reply, "+ACK");
-    }
-  }
-
-  #publish(reply: string, text: string): void {
-    if (!this.#connection.nats.isClosed()) {
-      this.#connection.nats.publish(reply, text);
-    }
   }
 }

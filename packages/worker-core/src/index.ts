@@ -1,10 +1,14 @@
+export type { BatchContext, BatchHandler, BatchMessage } from "./batch.ts";
 export type { LogLevel, WorkerConfig } from "./config.ts";
 export { coreVersion, readConfig } from "./config.ts";
+export type { Context } from "./context.ts";
+export type { Settled, Step } from "./ends.ts";
 export { PermanentError, RetryableError, Snooze } from "./errors.ts";
-export type { Context, Handler } from "./handle.ts";
+export type { WorkerEvents } from "./events.ts";
+export type { Handler } from "./handle.ts";
+export type { Transaction } from "./ledger/ledger.ts";
 export type { Logger } from "./log.ts";
 export { createLog } from "./log.ts";
 export { runWorker } from "./run.ts";
-export type { Step } from "./settle.ts";
 export type { WorkerEnd, WorkerOptions } from "./worker.ts";
 export { Worker } from "./worker.ts";

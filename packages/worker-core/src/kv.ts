@@ -1,6 +1,8 @@
+import type { MsgHdrs } from "@nats-io/transport-node";
 import { MusterError } from "@muster/contracts";
+import { encodeHeaders, readHeaders, readStatus } from "./headers.ts";
+import { readPubAck } from "./pub-ack.ts";
 import type { Wire } from "./wire.ts";
-import { readHeaders, readPubAck } from "./wire.ts";
 
 /** What a bucket has under a key; a deleted key still has a revision to compare with. */
 export type KvEntry =
@@ -12,6 +14,9 @@ export type KvEntry =
 export type KvPut = { ok: true; revision: number } | { ok: false };
 
 const wrongLastSequence = 10071;
+const notFound = 404;
+const absent: KvEntry = { kind: "absent", revision: 0 };
+const expectNone = encodeHeaders({ "Nats-Expected-Last-Subject-Sequence": "0" });
 
 /** Raw key-value requests: no streams API, so that it needs the least permissions and crosses accounts. */
 export class Kv {
@@ -29,10 +34,10 @@ export class Kv {
       `${this.#apiPrefix}.DIRECT.GET.KV_${bucket}.$KV.${bucket}.${key}`,
       "",
     );
-    const { code, values } = readHeaders(msg);
-    if (code === 404) {
-      return { kind: "absent", revision: 0 };
+    if (readStatus(msg) === notFound) {
+      return absent;
     }
+    const { code, values } = readHeaders(msg);
     const revision = Number(values["Nats-Sequence"]);
     if (code !== 0 || !Number.isSafeInteger(revision)) {
       throw new MusterError("unreachable", `get ${bucket}/${key}: status ${code}`);
@@ -46,7 +51,11 @@ export class Kv {
 
   /** Puts a value if the key's last revision is the one given (0: the key must not exist). Throws `unreachable`. */
   put(bucket: string, key: string, value: string, revision: number): Promise<KvPut> {
-    return this.#write(bucket, key, value, { "Nats-Expected-Last-Subject-Sequence": String(revision) });
+    const headers =
+      revision === 0
+        ? expectNone
+        : encodeHeaders({ "Nats-Expected-Last-Subject-Sequence": String(revision) });
+    return this.#write(bucket, key, value, headers);
   }
 
   /** Puts a value where the key does not exist or was deleted. Throws `unreachable`. */
@@ -61,13 +70,14 @@ export class Kv {
 
   /** Deletes a key whose last revision is the one given. Throws `unreachable`. */
   delete(bucket: string, key: string, revision: number): Promise<KvPut> {
-    return this.#write(bucket, key, "", {
+    const headers = encodeHeaders({
       "KV-Operation": "DEL",
       "Nats-Expected-Last-Subject-Sequence": String(revision),
     });
+    return this.#write(bucket, key, "", headers);
   }
 
-  async #write(bucket: string, key: string, value: string, headers: Record<string, string>): Promise<KvPut> {
+  async #write(bucket: string, key: string, value: string, headers: MsgHdrs): Promise<KvPut> {
     const ack = readPubAck(await this.#wire.request(`$KV.${bucket}.${key}`, value, headers));
     if (ack.ok) {
       return { ok: true, revision: ack.sequence };

@@ -1,152 +1,124 @@
 import { createInbox } from "@nats-io/transport-node";
-import type { Msg, Subscription } from "@nats-io/transport-node";
+import type { Msg } from "@nats-io/transport-node";
 import type { Connection } from "./connection.ts";
+import { Lane } from "./lane.ts";
 import type { Logger } from "./log.ts";
-import { readHeaders } from "./wire.ts";
+import type { Source, SourceOptions } from "./source.ts";
 
-/** What the pull asks the worker. */
-export interface PullOptions {
-  /** Subject of the pull requests. */
-  subject: string;
-  /** Handlers at once; twice as many messages are held. */
-  concurrency: () => number;
-  /** Messages in hand, started or not. */
-  held: () => number;
-  /** False while paused, degraded, draining or without a spec. */
-  mayPull: () => boolean;
-  onMessage: (msg: Msg) => void;
-}
-
-const expiresMs = 5000;
-const voidAfterMs = expiresMs + 2000;
+/** Requests under way at once. A delivered message tells only its subscription, so each request has one of its own. */
+const laneCount = 4;
 const pauseMs = 250;
-/** Wait with a small request while much is in hand: one request for many slots instead of one for each. */
-const smallRequestMs = 20;
 
-/**
- * Asks for as many messages as there is room for.
- *
- * One request is out at a time: a delivered message does not say which request it answers, so with
- * several a lost credit could not be told from one that is still good.
- */
-export class Pull {
+/** Asks for as many messages as there is room for: what runs and waits in the process is bounded by its credits. */
+export class Pull implements Source {
   readonly #connection: Connection;
-  readonly #options: PullOptions;
+  readonly #options: SourceOptions;
+  readonly #subject: string;
   readonly #log: Logger;
-  readonly #inbox = createInbox();
-  readonly #subscription: Subscription;
   readonly #stopListening: () => void;
-  #request: { reply: string; credits: number; timer: NodeJS.Timeout } | undefined;
-  #count = 0;
+  #lanes: Lane[];
   #maxBatch = Number.POSITIVE_INFINITY;
   #resumeAt = 0;
-  #scheduled: { at: number; cancel: () => void } | undefined;
+  #resumeTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
   #saidStatus = "";
+  /** By `performance.now()`; the watchdog asks. */
+  lastMessageAt = performance.now();
 
-  constructor(connection: Connection, options: PullOptions, log: Logger) {
+  /** `subject`: where pull requests go. */
+  constructor(connection: Connection, subject: string, options: SourceOptions, log: Logger) {
     this.#connection = connection;
+    this.#subject = subject;
     this.#options = options;
     this.#log = log;
-    this.#subscription = connection.nats.subscribe(`${this.#inbox}.*`, {
-      callback: (error, msg) => (error === null ? this.#receive(msg) : undefined),
-    });
+    this.#lanes = this.#openLanes();
     this.#stopListening = connection.onChange(() => {
-      this.#endRequest();
+      this.#endRequests();
       this.wake();
     });
   }
 
-  /** Looks, soon and once, whether there is room to ask for more. */
-  wake(afterMs = 0): void {
-    const at = performance.now() + afterMs;
-    if (this.#isClosed || (this.#scheduled !== undefined && this.#scheduled.at <= at)) {
-      return;
-    }
-    this.#scheduled?.cancel();
-    const run = () => {
-      this.#scheduled = undefined;
-      this.#ask();
-    };
-    if (afterMs === 0) {
-      const immediate = setImmediate(run);
-      this.#scheduled = { at, cancel: () => clearImmediate(immediate) };
-    } else {
-      const timer = setTimeout(run, afterMs);
-      this.#scheduled = { at, cancel: () => clearTimeout(timer) };
+  /** Messages asked for and not delivered yet. */
+  get outstanding(): number {
+    return this.#lanes.reduce((sum, lane) => sum + lane.credits, 0);
+  }
+
+  /** Looks, at the end of this turn, whether there is room to ask for more. */
+  wake(): void {
+    if (!this.#isClosed) {
+      this.#options.turn.atEnd(this.#ask);
     }
   }
 
-  /** Takes what was on its way and ends the subscription. */
+  /** Starts anew on another inbox, with nothing asked for. */
+  recreate(): void {
+    if (!this.#isClosed) {
+      const old = this.#lanes;
+      this.#lanes = this.#openLanes();
+      for (const lane of old) {
+        lane.close();
+      }
+      this.wake();
+    }
+  }
+
+  /** Takes what was on its way and ends the subscriptions. */
   async drain(): Promise<void> {
     if (this.#isClosed) {
       return;
     }
     this.#isClosed = true;
-    this.#scheduled?.cancel();
-    this.#endRequest();
+    clearTimeout(this.#resumeTimer);
     this.#stopListening();
+    this.#endRequests();
     if (this.#connection.isUp) {
       // Unsubscribes and flushes: afterwards nothing more can arrive.
-      const drained = this.#subscription.drain();
+      const drained = Promise.all(this.#lanes.map((lane) => lane.drain()));
       await Promise.race([drained, this.#connection.flush(2000)]);
     }
   }
 
-  #ask(): void {
-    const { concurrency, held, mayPull, subject } = this.#options;
-    if (this.#isClosed || this.#request !== undefined || !this.#connection.isUp || !mayPull()) {
+  readonly #ask = (): void => {
+    const { concurrency, held, mayPull } = this.#options;
+    if (this.#isClosed || !this.#connection.isUp || !mayPull()) {
       return;
     }
     const wait = this.#resumeAt - performance.now();
     if (wait > 0) {
-      this.wake(wait);
+      this.#resumeTimer ??= setTimeout(() => {
+        this.#resumeTimer = undefined;
+        this.wake();
+      }, wait);
       return;
     }
-    const room = 2 * concurrency() - held();
-    if (room < 1) {
-      return;
-    }
-    if (room < concurrency() / 2 && !this.#isSmallDue()) {
-      this.wake(smallRequestMs);
-      return;
-    }
-    this.#smallSince = undefined;
-    const credits = Math.min(room, this.#maxBatch);
-    const reply = `${this.#inbox}.${++this.#count}`;
-    const timer = setTimeout(() => {
-      this.#endRequest();
-      this.wake();
-    }, voidAfterMs);
-    this.#request = { reply, credits, timer };
-    this.#connection.nats.publish(
-      subject,
-      JSON.stringify({ batch: credits, expires: expiresMs * 1_000_000 }),
-      { reply },
+    // In a batch of its own each freed place would cost a request: below half of the concurrency there is either
+    // something waiting in hand or something asked for.
+    const most = concurrency();
+    const room = 2 * most - held() - this.outstanding;
+    const lane = room >= Math.max(1, most / 2) ? this.#lanes.find(({ credits }) => credits === 0) : undefined;
+    lane?.ask(this.#subject, Math.min(room, this.#maxBatch));
+  };
+
+  #openLanes(): Lane[] {
+    const inbox = createInbox();
+    return Array.from(
+      { length: laneCount },
+      (_, index) =>
+        new Lane(this.#connection.nats, `${inbox}.${index}`, {
+          onMessage: this.#onMessage,
+          onStatus: (code, description) => this.#onStatus(code, description),
+          onEnd: () => this.wake(),
+        }),
     );
   }
 
-  #smallSince: number | undefined;
+  readonly #onMessage = (msg: Msg): void => {
+    this.lastMessageAt = performance.now();
+    this.#options.onMessage(msg);
+    this.wake();
+  };
 
-  #isSmallDue(): boolean {
-    this.#smallSince ??= performance.now();
-    return performance.now() - this.#smallSince >= smallRequestMs;
-  }
-
-  #receive(msg: Msg): void {
-    if (msg.reply?.startsWith("$JS.ACK.")) {
-      if (this.#request !== undefined && --this.#request.credits <= 0) {
-        this.#endRequest();
-      }
-      this.#options.onMessage(msg);
-      this.wake();
-      return;
-    }
-    const { code, description } = readHeaders(msg);
-    if (code === 100 || msg.subject !== this.#request?.reply) {
-      return;
-    }
-    this.#endRequest();
+  #onStatus(code: number, description: string): void {
     const maxBatch = /MaxRequestBatch of ([0-9]+)/.exec(description)?.[1];
     if (maxBatch !== undefined) {
       this.#maxBatch = Math.max(1, Number(maxBatch));
@@ -163,8 +135,9 @@ export class Pull {
     this.wake();
   }
 
-  #endRequest(): void {
-    clearTimeout(this.#request?.timer);
-    this.#request = undefined;
+  #endRequests(): void {
+    for (const lane of this.#lanes) {
+      lane.end();
+    }
   }
 }

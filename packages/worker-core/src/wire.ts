@@ -1,94 +1,136 @@
-import { createInbox, headers as newHeaders } from "@nats-io/transport-node";
+import { createInbox } from "@nats-io/transport-node";
 import type { Msg, MsgHdrs, Subscription } from "@nats-io/transport-node";
 import { MusterError } from "@muster/contracts";
-import { z } from "zod";
 import type { Connection } from "./connection.ts";
+import { encodeHeaders, readStatus } from "./headers.ts";
 
-/** Headers of a message: the status line's code and text, and of each name the last value. */
-export interface WireHeaders {
-  readonly code: number;
-  readonly description: string;
-  readonly values: Record<string, string>;
+/** A request that waits for its answer. */
+interface Waiting {
+  readonly subject: string;
+  readonly until: number;
+  readonly resolve: (msg: Msg) => void;
+  readonly reject: (error: MusterError) => void;
 }
 
-const decoder = new TextDecoder();
-const encoder = new TextEncoder();
-const none: WireHeaders = { code: 0, description: "", values: {} };
+const noResponders = 503;
+/** How often requests that nobody answered are looked for: one timer for all instead of one for each. */
+const sweepMs = 250;
 
 /**
- * Requests over one inbox.
+ * Requests over one inbox, as many under way as there are callers.
  * Every failure is a MusterError `unreachable`: no connection, no responders, time-out.
  */
 export class Wire {
   readonly #connection: Connection;
   readonly #timeoutMs: number;
   readonly #inbox = createInbox();
-  readonly #waiting = new Map<string, { resolve: (msg: Msg) => void; fail: (why: string) => void }>();
+  /** In the order of their deadlines, because all have the same time. */
+  readonly #waiting = new Map<string, Waiting>();
   readonly #subscription: Subscription;
   readonly #stopListening: () => void;
+  #sweep: NodeJS.Timeout | undefined;
   #count = 0;
 
+  /** `timeoutMs`: how long an answer may take, the wait for a connection included. Default 5000. */
   constructor(connection: Connection, timeoutMs = 5000) {
     this.#connection = connection;
     this.#timeoutMs = timeoutMs;
     this.#subscription = connection.nats.subscribe(`${this.#inbox}.*`, {
       callback: (error, msg) => {
         if (error === null) {
-          this.#waiting.get(msg.subject)?.resolve(msg);
+          this.#answer(msg);
         }
       },
     });
     // Answers to what is on its way are lost with the connection: waiting longer would gain nothing.
     this.#stopListening = connection.onChange((isUp) => {
       if (!isUp) {
-        for (const request of this.#waiting.values()) {
-          request.fail("connection lost");
-        }
+        this.#failAll("connection lost");
       }
     });
   }
 
   /** Sends a request and waits for its answer; waits for the connection first, within the same time. */
-  async request(subject: string, body: Uint8Array | string, headers?: Record<string, string>): Promise<Msg> {
-    const until = performance.now() + this.#timeoutMs;
-    if (!this.#connection.isUp) {
-      await this.#waitForConnection(subject);
+  request(
+    subject: string,
+    body: Uint8Array | string,
+    headers?: Readonly<Record<string, string>> | MsgHdrs,
+  ): Promise<Msg> {
+    if (this.#connection.isUp) {
+      return this.#send(subject, body, headers, performance.now() + this.#timeoutMs);
     }
-    const reply = `${this.#inbox}.${++this.#count}`;
-    const { promise, resolve, reject } = Promise.withResolvers<Msg>();
-    const fail = (why: string, cause?: unknown) =>
-      reject(new MusterError("unreachable", `request to ${subject}: ${why}`, { cause }));
-    const timer = setTimeout(
-      () => fail(`no answer in ${this.#timeoutMs} ms`),
-      Math.max(1, until - performance.now()),
-    );
-    this.#waiting.set(reply, { resolve, fail });
-    try {
-      const options = headers === undefined ? { reply } : { reply, headers: toMsgHdrs(headers) };
-      this.#connection.nats.publish(subject, body, options);
-      const msg = await promise;
-      if (msg.data.length === 0 && readHeaders(msg).code === 503) {
-        throw new MusterError("unreachable", `request to ${subject}: no responders`);
-      }
-      return msg;
-    } catch (cause) {
-      if (cause instanceof MusterError) {
-        throw cause;
-      }
-      throw new MusterError("unreachable", `request to ${subject}: ${String(cause)}`, { cause });
-    } finally {
-      clearTimeout(timer);
-      this.#waiting.delete(reply);
-    }
+    return this.#sendWhenUp(subject, body, headers);
   }
 
   close(): void {
     this.#stopListening();
-    for (const request of this.#waiting.values()) {
-      request.fail("closed");
-    }
+    this.#failAll("closed");
     if (!this.#connection.nats.isClosed()) {
       this.#subscription.unsubscribe();
+    }
+  }
+
+  #send(
+    subject: string,
+    body: Uint8Array | string,
+    headers: Readonly<Record<string, string>> | MsgHdrs | undefined,
+    until: number,
+  ): Promise<Msg> {
+    return new Promise((resolve, reject) => {
+      const reply = `${this.#inbox}.${++this.#count}`;
+      this.#waiting.set(reply, { subject, until, resolve, reject });
+      this.#sweep ??= setTimeout(this.#endOverdue, sweepMs);
+      try {
+        const options = headers === undefined ? { reply } : { reply, headers: toMsgHdrs(headers) };
+        this.#connection.nats.publish(subject, body, options);
+      } catch (cause) {
+        this.#waiting.delete(reply);
+        reject(unreachable(subject, cause instanceof Error ? cause.message : String(cause), cause));
+      }
+    });
+  }
+
+  async #sendWhenUp(
+    subject: string,
+    body: Uint8Array | string,
+    headers: Readonly<Record<string, string>> | MsgHdrs | undefined,
+  ): Promise<Msg> {
+    const until = performance.now() + this.#timeoutMs;
+    await this.#waitForConnection(subject);
+    return this.#send(subject, body, headers, until);
+  }
+
+  #answer(msg: Msg): void {
+    const waiting = this.#waiting.get(msg.subject);
+    if (waiting === undefined) {
+      return;
+    }
+    this.#waiting.delete(msg.subject);
+    if (msg.data.length === 0 && readStatus(msg) === noResponders) {
+      waiting.reject(unreachable(waiting.subject, "no responders"));
+    } else {
+      waiting.resolve(msg);
+    }
+  }
+
+  readonly #endOverdue = (): void => {
+    const time = performance.now();
+    for (const [reply, waiting] of this.#waiting) {
+      if (waiting.until > time) {
+        break;
+      }
+      this.#waiting.delete(reply);
+      waiting.reject(unreachable(waiting.subject, `no answer in ${this.#timeoutMs} ms`));
+    }
+    this.#sweep = this.#waiting.size > 0 ? setTimeout(this.#endOverdue, sweepMs) : undefined;
+  };
+
+  #failAll(why: string): void {
+    clearTimeout(this.#sweep);
+    this.#sweep = undefined;
+    for (const [reply, waiting] of this.#waiting) {
+      this.#waiting.delete(reply);
+      waiting.reject(unreachable(waiting.subject, why));
     }
   }
 
@@ -96,7 +138,7 @@ export class Wire {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         stop();
-        reject(new MusterError("unreachable", `request to ${subject}: not connected`));
+        reject(unreachable(subject, "not connected"));
       }, this.#timeoutMs);
       const stop = this.#connection.onChange((isUp) => {
         if (isUp) {
@@ -109,66 +151,17 @@ export class Wire {
   }
 }
 
-/** The answer of a stream to a publish. */
-export type PubAck =
-  | { ok: true; sequence: number; duplicate: boolean }
-  | { ok: false; errorCode: number; error: string };
-
-const PubAckAnswer = z.looseObject({
-  seq: z.int().optional(),
-  duplicate: z.boolean().default(false),
-  error: z.looseObject({ err_code: z.int().default(0), description: z.string().default("") }).optional(),
-});
-
-/** Reads the answer of a stream; throws `unreachable` when it is none. */
-export function readPubAck(msg: Msg): PubAck {
-  const answer = PubAckAnswer.safeParse(readJson(msg));
-  if (answer.data?.error !== undefined) {
-    return { ok: false, errorCode: answer.data.error.err_code, error: answer.data.error.description };
-  }
-  if (answer.data?.seq === undefined) {
-    throw new MusterError("unreachable", "the answer to a publish is no PubAck");
-  }
-  return { ok: true, sequence: answer.data.seq, duplicate: answer.data.duplicate };
+function toMsgHdrs(headers: Readonly<Record<string, string>> | MsgHdrs): MsgHdrs {
+  // A client's own headers are iterable, a record of names is not.
+  return isRecord(headers) ? encodeHeaders(headers) : headers;
 }
 
-/**
- * Reads a message's headers from its bytes: the client's own reader throws on a name it does not like,
- * and returns the first of two values where the protocol wants the last.
- */
-export function readHeaders(msg: Msg): WireHeaders {
-  // The client's messages have size(), its type does not say so. Headers lie right before the body.
-  const total = "size" in msg && typeof msg.size === "function" ? Number(msg.size()) : 0;
-  const size =
-    total - encoder.encode(msg.subject).length - encoder.encode(msg.reply ?? "").length - msg.data.length;
-  if (size <= 0) {
-    return none;
-  }
-  const bytes = new Uint8Array(msg.data.buffer, msg.data.byteOffset - size, size);
-  const [first = "", ...lines] = decoder.decode(bytes).split("\r\n");
-  const status = /^NATS\/1\.0\s+([0-9]{3})\s*(.*)$/.exec(first);
-  const values: Record<string, string> = Object.create(null);
-  for (const line of lines) {
-    const colon = line.indexOf(":");
-    if (colon > 0) {
-      values[line.slice(0, colon)] = line.slice(colon + 1).trim();
-    }
-  }
-  return { code: Number(status?.[1] ?? 0), description: (status?.[2] ?? "").trim(), values };
+function isRecord(
+  headers: Readonly<Record<string, string>> | MsgHdrs,
+): headers is Readonly<Record<string, string>> {
+  return typeof (headers as { encode?: unknown }).encode !== "function";
 }
 
-function readJson(msg: Msg): unknown {
-  try {
-    return JSON.parse(decoder.decode(msg.data));
-  } catch {
-    return undefined;
-  }
-}
-
-function toMsgHdrs(values: Record<string, string>): MsgHdrs {
-  const result = newHeaders();
-  for (const [name, value] of Object.entries(values)) {
-    result.set(name, value);
-  }
-  return result;
+function unreachable(subject: string, why: string, cause?: unknown): MusterError {
+  return new MusterError("unreachable", `request to ${subject}: ${why}`, { cause });
 }

@@ -1,43 +1,60 @@
 import { randomUUID } from "node:crypto";
-import { hostname } from "node:os";
 import type { GroupSpec, MemberRecord } from "@muster/contracts";
 import { memberSubject, MusterError } from "@muster/contracts";
 import type { ZodType, z } from "zod";
-import { AttemptsStore } from "./attempts.ts";
+import type { Base } from "./base.ts";
+import { closeBase, openBase } from "./base.ts";
+import type { BatchHandler } from "./batch.ts";
+import { Breaker } from "./breaker.ts";
 import { delay, isoTime } from "./clock.ts";
+import { withConcerns } from "./concerns.ts";
 import type { WorkerConfig } from "./config.ts";
 import { coreVersion } from "./config.ts";
 import type { Connection } from "./connection.ts";
 import { openConnection } from "./connection.ts";
-import { Contracts } from "./contracts.ts";
-import { DeadLetters } from "./dead-letter.ts";
-import { Deliveries } from "./delivery.ts";
+import type { Step } from "./ends.ts";
+import { Ends } from "./ends.ts";
+import type { WorkerEvents } from "./events.ts";
+import { Events } from "./events.ts";
 import type { Handler } from "./handle.ts";
-import { Handlers } from "./handle.ts";
-import { Hold } from "./hold.ts";
-import { Kv } from "./kv.ts";
-import { Ledger } from "./ledger.ts";
+import { isLive, whyNotReady } from "./health.ts";
+import type { HttpEndpoint } from "./http.ts";
+import { startHttp } from "./http.ts";
+import { openLedger } from "./ledger/open.ts";
 import type { Logger } from "./log.ts";
 import { createLog } from "./log.ts";
-import { Membership } from "./member.ts";
-import { readMessage } from "./message.ts";
-import { Pull } from "./pull.ts";
-import type { Step } from "./settle.ts";
-import { Settlement } from "./settle.ts";
-import { SpecPoll } from "./spec.ts";
+import { Metrics } from "./metrics.ts";
+import type { Middleware } from "./concerns.ts";
+import type { Mode } from "./mode.ts";
+import { openMode } from "./mode.ts";
+import { Outage } from "./outage.ts";
+import { memberRecord } from "./record.ts";
+import { whatIsNotPromised, whyUnsupported } from "./spec-check.ts";
 import { Stats } from "./stats.ts";
-import { Wire } from "./wire.ts";
+import { Watchdog } from "./watchdog.ts";
 
-export interface WorkerOptions<T extends ZodType> {
+/** What a worker is made of. */
+export type WorkerOptions<T extends ZodType> = {
   /** Gives the handler its type; what is accepted is decided by the group's contract in NATS. */
   contract: T;
-  handler: Handler<z.infer<T>>;
   config: WorkerConfig;
+  /** Run around each handler, the first one outermost. Default: none. */
+  middleware?: readonly Middleware[];
   /** Default: JSON lines on stdout. */
   log?: Logger;
+  /**
+   * Ask the server to confirm each ack before its place is given to the next message. Costs about a third of the
+   * speed, and narrows, but does not close, the time in which a killed server forgets an ack. Default: false.
+   */
+  confirmAcks?: boolean;
+  /** Silence of a pull, in milliseconds, after which the watchdog asks the server. Default: 30,000. */
+  stallMs?: number;
   /** Called when a delivery passes a step, for tests. */
   onStep?: (step: Step, message: { sequence: number; eventId: string }) => void;
-}
+} & (
+  | { handler: Handler<z.infer<T>>; batchHandler?: never }
+  | { batchHandler: BatchHandler<z.infer<T>>; handler?: never }
+);
 
 /** How a worker's life ended. */
 export interface WorkerEnd {
@@ -45,30 +62,17 @@ export interface WorkerEnd {
   readonly reason: "drained" | "grace" | "forced" | "taken";
 }
 
-/** All that needs a connection. */
-interface Parts {
-  connection: Connection;
-  wire: Wire;
-  spec: SpecPoll;
-  contracts: Contracts;
-  ledger: Ledger;
-  membership: Membership;
-  hold: Hold;
-  handlers: Handlers;
-  deliveries: Deliveries;
-  pull: Pull;
-}
-
-const reachableEveryMs = 1000;
-/** Only until the first spec: a member without one holds nothing. */
-const noSpecAckWaitMs = 30_000;
+const defaultStallMs = 30_000;
 
 /** One member of a group. */
 export class Worker<T extends ZodType = ZodType> {
   readonly #options: WorkerOptions<T>;
   readonly #config: WorkerConfig;
   readonly #log: Logger;
-  readonly #stats = new Stats();
+  readonly #metrics: Metrics;
+  readonly #stats: Stats;
+  readonly #events: Events;
+  readonly #breaker: Breaker;
   readonly #startedAt = isoTime();
   readonly #instance = randomUUID();
   /** Ends heartbeats and waits: the worker has left. */
@@ -76,17 +80,40 @@ export class Worker<T extends ZodType = ZodType> {
   /** Ends a start that is still under way. */
   readonly #stopStart = new AbortController();
   readonly #end = Promise.withResolvers<WorkerEnd>();
-  #parts: Parts | undefined;
+  readonly #outage: Outage;
+  #http: HttpEndpoint | undefined;
+  #base: Base | undefined;
+  #mode: Mode | undefined;
+  #watchdog: Watchdog | undefined;
   #starting: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
-  #isDegraded = false;
   #hasJoined = false;
   #isTaken = false;
+  #wasPaused = false;
+  #refusedRevision = -1;
 
   constructor(options: WorkerOptions<T>) {
+    const { config } = options;
     this.#options = options;
-    this.#config = options.config;
-    this.#log = options.log ?? createLog(options.config);
+    this.#config = config;
+    this.#log = options.log ?? createLog(config);
+    this.#events = new Events(this.#log);
+    const { stream, group, workerId: member, version: appVersion } = config;
+    this.#metrics = new Metrics({ stream, group, member, coreVersion, appVersion }, () => this.#snapshot());
+    this.#stats = new Stats(this.#metrics);
+    this.#breaker = new Breaker(
+      () => this.#base?.spec.last?.breaker,
+      (isOpen) => this.#onBreaker(isOpen),
+    );
+    this.#outage = new Outage({
+      isReachable: async () => (await this.#mode?.ledger.isReachable()) ?? true,
+      onRecovered: () => {
+        this.#events.emit("recovered");
+        this.#mode?.source.wake();
+      },
+      log: this.#log,
+      signal: this.#stop.signal,
+    });
   }
 
   /** Resolves when the worker has left, however that came. */
@@ -98,20 +125,34 @@ export class Worker<T extends ZodType = ZodType> {
     if (this.#draining !== undefined) {
       return "draining";
     }
-    const spec = this.#parts?.spec;
-    if (spec === undefined || !spec.isReady || !isSupported(spec.last)) {
+    const spec = this.#base?.spec;
+    if (spec === undefined || !spec.isReady || this.#mode === undefined) {
       return "starting";
     }
     return spec.last?.paused === true ? "paused" : "running";
   }
 
-  /** Connects and joins. Returns when joined, or when the group is not there yet and is waited for. */
+  /** Port of /metrics, /livez and /readyz; undefined where there is none. */
+  get httpPort(): number | undefined {
+    return this.#http?.port;
+  }
+
+  /** Calls back at each event, see {@link WorkerEvents}. A listener that throws is logged and stops nothing. */
+  on<E extends keyof WorkerEvents>(event: E, listener: (...args: WorkerEvents[E]) => void): this {
+    this.#events.on(event, listener);
+    return this;
+  }
+
+  /**
+   * Connects and joins. Returns when joined, or when the group is not there yet and is waited for.
+   * Throws a MusterError `port_in_use` where its HTTP port is taken.
+   */
   start(): Promise<void> {
     this.#starting ??= this.#start();
     return this.#starting;
   }
 
-  /** Stops taking messages, lets handlers finish within the grace, leaves. Idempotent. */
+  /** Stops taking messages, lets handlers finish within the grace, leaves. Idempotent; also before `start`. */
   drain(): Promise<void> {
     this.#draining ??= this.#drain();
     return this.#draining;
@@ -119,7 +160,7 @@ export class Worker<T extends ZodType = ZodType> {
 
   /** Aborts the handlers and leaves at once. */
   async kill(): Promise<void> {
-    this.#parts?.handlers.abort(new Error("worker was forced to stop"));
+    this.#mode?.handlers.abort(new Error("worker was forced to stop"));
     this.#end.resolve({ reason: "forced" });
     await this.#close();
   }
@@ -129,25 +170,42 @@ export class Worker<T extends ZodType = ZodType> {
   }
 
   async #start(): Promise<void> {
-    const { natsUrls, stream, group, workerId } = this.#config;
+    const { natsUrls, stream, group, workerId, httpHost: host, httpPort: port } = this.#config;
     const signal = this.#stopStart.signal;
-    let connection: Connection;
-    try {
-      connection = await openConnection(
-        { servers: natsUrls, name: `${stream}.${group}.${workerId}`, signal },
+    if (port !== undefined) {
+      this.#http = await startHttp(
+        {
+          host,
+          port,
+          live: () => isLive(this.#snapshot(), this.#mode?.handlers.lateCount ?? 0),
+          ready: () => this.#readiness(),
+          metrics: () => this.#metrics.text(),
+        },
         this.#log,
       );
+    }
+    let connection: Connection;
+    try {
+      const options = { servers: natsUrls, name: `${stream}.${group}.${workerId}`, signal };
+      connection = await openConnection(options, this.#log);
     } catch (error) {
       if (error instanceof MusterError && error.code === "stopped") {
         return;
       }
       throw error;
     }
-    const parts = this.#build(connection);
-    this.#parts = parts;
+    connection.onChange((isUp) => {
+      if (isUp) {
+        this.#metrics.reconnected();
+      }
+    });
+    const confirmAcks = this.#options.confirmAcks === true;
+    const parts = { config: this.#config, log: this.#log, instance: this.#instance, confirmAcks };
+    const base = openBase(connection, parts);
+    this.#base = base;
     this.#listenForCommands(connection);
-    await this.#poll(parts);
-    const claim = await parts.membership.claim(() => this.#record(), signal);
+    await this.#poll(base);
+    const claim = await base.membership.claim(() => this.#record(), signal);
     if (signal.aborted) {
       return;
     }
@@ -155,63 +213,11 @@ export class Worker<T extends ZodType = ZodType> {
       this.#taken();
       return;
     }
-    this.#join();
-    void this.#beat(parts);
-  }
-
-  #build(connection: Connection): Parts {
-    const config = this.#config;
-    const log = this.#log;
-    const wire = new Wire(connection);
-    const kv = new Kv(wire, config.apiPrefix);
-    const spec = new SpecPoll(kv, config, log);
-    const contracts = new Contracts(kv, log);
-    const ledger = new Ledger(kv, config);
-    const hold = new Hold(connection, () => spec.last?.ack_wait_ms ?? noSpecAckWaitMs, log);
-    const stats = this.#stats;
-    const handlers = new Handlers(this.#options.handler, {
-      nats: connection.nats,
-      log,
-      stats,
-      timeoutMs: () => lastSpec(spec).timeout_ms,
-    });
-    const settleParts = {
-      hold,
-      ledger,
-      attempts: new AttemptsStore(kv, config),
-      deadLetters: new DeadLetters(wire, connection, config),
-      spec: () => lastSpec(spec),
-      stats,
-      log,
-      onStep: this.#options.onStep ?? (() => undefined),
-      random: Math.random,
-    };
-    const deliveries = new Deliveries({
-      ...settleParts,
-      settlement: new Settlement(settleParts),
-      contracts,
-      handle: handlers.handle,
-      onFree: () => pull.wake(),
-      onUnreachable: (error) => void this.#degrade(error),
-    });
-    const pull = new Pull(
-      connection,
-      {
-        subject: `${config.apiPrefix}.CONSUMER.MSG.NEXT.${config.stream}.${config.group}`,
-        concurrency: () => lastSpec(spec).concurrency,
-        held: () => deliveries.count,
-        mayPull: () => this.#hasJoined && this.state === "running" && !this.#isDegraded,
-        onMessage: (msg) => {
-          const message = readMessage(msg, config.stream, config.group);
-          if (message !== undefined) {
-            deliveries.take(message);
-          }
-        },
-      },
-      log,
-    );
-    const membership = new Membership(kv, config, this.#instance, log);
-    return { connection, wire, spec, contracts, ledger, membership, hold, handlers, deliveries, pull };
+    this.#hasJoined = true;
+    this.#log.info({ state: this.state, revision: base.spec.revision }, "joined");
+    this.#events.emit("joined");
+    this.#mode?.source.wake();
+    void this.#beat(base);
   }
 
   #listenForCommands(connection: Connection): void {
@@ -226,14 +232,8 @@ export class Worker<T extends ZodType = ZodType> {
     });
   }
 
-  #join(): void {
-    this.#hasJoined = true;
-    this.#log.info({ state: this.state, revision: this.#parts?.spec.revision }, "joined");
-    this.#parts?.pull.wake();
-  }
-
   /** Heartbeats until the worker leaves. */
-  async #beat(parts: Parts): Promise<void> {
+  async #beat(base: Base): Promise<void> {
     const { signal } = this.#stop;
     for (;;) {
       await delay(this.#config.heartbeatMs, signal);
@@ -242,9 +242,12 @@ export class Worker<T extends ZodType = ZodType> {
       }
       // Side by side: a spec that does not answer must not let the heartbeat expire.
       const [claim] = await Promise.all([
-        parts.membership.beat(() => this.#record(), signal),
-        this.#poll(parts),
+        base.membership.beat(() => this.#record(), signal),
+        this.#poll(base),
       ]);
+      if (claim === "unreachable") {
+        this.#metrics.heartbeatFailed();
+      }
       if (!signal.aborted && claim === "taken") {
         this.#taken();
         return;
@@ -252,20 +255,85 @@ export class Worker<T extends ZodType = ZodType> {
     }
   }
 
-  async #poll({ spec, contracts, hold, deliveries, pull }: Parts): Promise<void> {
+  async #poll(base: Base): Promise<void> {
+    const { spec, contracts, hold } = base;
+    const before = spec.revision;
     await spec.poll();
     hold.adjust();
-    if (spec.last !== undefined) {
-      await contracts.refresh(spec.last.contracts);
-      if (!isSupported(spec.last)) {
-        this.#log.error(
-          { code: "unsupported_spec", delivery: spec.last.delivery.mode, ledger: spec.last.ledger },
-          "spec cannot be used",
-        );
+    if (spec.last === undefined) {
+      return;
+    }
+    await contracts.refresh(spec.last.contracts);
+    if (this.#mode === undefined) {
+      this.#openMode(base, spec.last);
+    }
+    if (spec.revision !== before) {
+      this.#events.emit("spec", spec.last);
+      this.#tellPause(spec.last.paused);
+    }
+    // Concurrency or pause may have changed.
+    this.#mode?.intake.pump();
+    this.#mode?.source.wake();
+  }
+
+  #openMode(base: Base, spec: GroupSpec): void {
+    const why = whyUnsupported(spec, this.#config);
+    if (why !== undefined) {
+      if (this.#refusedRevision !== base.spec.revision) {
+        this.#refusedRevision = base.spec.revision;
+        this.#log.error({ code: "unsupported_spec", error: why }, "spec cannot be used");
       }
-      // Concurrency or pause may have changed.
-      deliveries.pump();
-      pull.wake();
+      return;
+    }
+    for (const limit of whatIsNotPromised(spec)) {
+      this.#log.info({ limit }, "not promised");
+    }
+    this.#mode = openMode(spec.delivery.mode, {
+      base,
+      ledger: openLedger(spec.ledger, base, this.#metrics),
+      handler: withConcerns(this.#options, this.#options.middleware ?? [], this.#config),
+      stats: this.#stats,
+      ends: this.#ends(),
+      spec: () => base.spec.last ?? spec,
+      mayPull: () =>
+        this.#hasJoined && this.state === "running" && !this.#outage.isOn && !this.#breaker.isOpen,
+      onUnreachable: (error) => this.#onUnreachable(error),
+      onQueueLost: () => this.#metrics.queueLost(),
+    });
+    this.#watch(base, this.#mode);
+  }
+
+  #ends(): Ends {
+    return new Ends({
+      stats: this.#stats,
+      log: this.#log,
+      events: this.#events,
+      onStep: this.#options.onStep,
+      onAttempt: (failed) => this.#breaker.attemptEnded(failed),
+    });
+  }
+
+  #watch({ wire, config, log }: Base, { pull }: Mode): void {
+    if (pull !== undefined) {
+      this.#watchdog = new Watchdog({
+        wire,
+        config,
+        log,
+        pull,
+        stallMs: this.#options.stallMs ?? defaultStallMs,
+        isPullWanted: () => this.state === "running" && !this.#outage.isOn && !this.#breaker.isOpen,
+        onStalled: () => {
+          this.#metrics.pullRecreated();
+          this.#events.emit("stalled");
+        },
+      });
+    }
+  }
+
+  #tellPause(isPaused: boolean): void {
+    if (isPaused !== this.#wasPaused) {
+      this.#wasPaused = isPaused;
+      this.#events.emit(isPaused ? "paused" : "resumed");
     }
   }
 
@@ -278,22 +346,22 @@ export class Worker<T extends ZodType = ZodType> {
     void this.drain();
   }
 
-  async #degrade(error: MusterError): Promise<void> {
+  #onUnreachable(error: Error): void {
     this.#stats.lastError = error.message;
-    if (this.#isDegraded || this.#parts === undefined) {
-      return;
+    if (this.#outage.begin(error)) {
+      this.#events.emit("degraded", { error: error.message });
+      this.#mode?.source.wake();
     }
-    this.#isDegraded = true;
-    this.#log.warn({ code: error.code, error: error.message }, "degraded");
-    do {
-      await delay(reachableEveryMs, this.#stop.signal);
-      if (this.#stop.signal.aborted) {
-        return;
-      }
-    } while (!(await this.#parts.ledger.isReachable()));
-    this.#isDegraded = false;
-    this.#log.info("recovered");
-    this.#parts.pull.wake();
+  }
+
+  #onBreaker(isOpen: boolean): void {
+    this.#log.warn({ code: isOpen ? "breaker_open" : "breaker_closed" }, isOpen ? "degraded" : "recovered");
+    if (isOpen) {
+      this.#events.emit("degraded", { error: "too many attempts fail" });
+    } else {
+      this.#events.emit("recovered");
+    }
+    this.#mode?.source.wake();
   }
 
   async #drain(): Promise<void> {
@@ -301,23 +369,23 @@ export class Worker<T extends ZodType = ZodType> {
     this.#stopStart.abort();
     // A claim on its way would otherwise be made after the record was deleted.
     await this.#starting?.catch(() => undefined);
-    const parts = this.#parts;
+    const mode = this.#mode;
     let reason: WorkerEnd["reason"] = "drained";
-    if (parts !== undefined) {
+    if (mode !== undefined) {
       // Handlers may still need the connection: returning what was not started comes before its end.
       const graceOver = new AbortController();
       const grace = delay(this.#config.graceMs, graceOver.signal).then(() => "grace" as const);
       const finished = (async () => {
-        const idle = parts.deliveries.drain();
-        await parts.pull.drain();
+        const idle = mode.intake.drain();
+        await mode.source.drain();
         await idle;
-        await parts.deliveries.drain();
+        await mode.intake.drain();
         return "drained" as const;
       })();
       reason = await Promise.race([grace, finished]);
       graceOver.abort();
       if (reason === "grace") {
-        parts.handlers.abort(new Error("the grace of the drain is over"));
+        mode.handlers.abort(new Error("the grace of the drain is over"));
       }
     }
     await this.#close();
@@ -328,64 +396,64 @@ export class Worker<T extends ZodType = ZodType> {
     const wasStopped = this.#stop.signal.aborted;
     this.#stop.abort();
     this.#stopStart.abort();
-    const parts = this.#parts;
-    if (wasStopped || parts === undefined) {
+    if (wasStopped) {
       return;
     }
-    if (!this.#isTaken) {
-      await parts.membership.leave();
+    const base = this.#base;
+    this.#watchdog?.close();
+    this.#breaker.close();
+    if (base !== undefined) {
+      if (!this.#isTaken) {
+        await base.membership.leave();
+      }
+      await this.#mode?.close();
+      await closeBase(base);
+      this.#log.info("left");
     }
-    await parts.connection.flush(2000);
-    parts.hold.close();
-    parts.wire.close();
-    await parts.connection.close();
-    this.#log.info("left");
+    await this.#http?.close();
+    this.#events.emit("left");
+  }
+
+  #readiness(): { ok: boolean; why: string[] } {
+    return whyNotReady({
+      hasJoined: this.#hasJoined,
+      isConnected: this.#base?.connection.isUp === true,
+      state: this.state,
+      isDegraded: this.#outage.isOn || this.#breaker.isOpen,
+    });
+  }
+
+  #snapshot() {
+    const { spec } = this.#base ?? {};
+    return {
+      inFlight: this.#mode?.handlers.count ?? 0,
+      held: this.#mode?.intake.count ?? 0,
+      suspects: this.#mode?.intake.suspectCount ?? 0,
+      concurrency: spec?.last?.concurrency ?? 0,
+      isDegraded: this.#outage.isOn || this.#breaker.isOpen,
+      isBreakerOpen: this.#breaker.isOpen,
+      isPaused: this.state === "paused",
+      isReady: this.#readiness().ok,
+      specRevision: spec?.revision ?? 0,
+    };
   }
 
   #record(): MemberRecord {
-    const { parts, stats } = { parts: this.#parts, stats: this.#stats };
-    const spec = parts?.spec.last;
-    const oldest = parts?.deliveries.oldest;
-    const p50 = stats.percentile(0.5);
-    const p99 = stats.percentile(0.99);
-    return {
-      v: 1,
-      id: this.#config.workerId,
+    const spec = this.#base?.spec;
+    const { inFlight, held, isDegraded, specRevision } = this.#snapshot();
+    return memberRecord(this.#config, this.#stats, {
       instance: this.#instance,
-      language: "ts",
-      core_version: coreVersion,
-      app_version: this.#config.version,
-      host: hostname(),
-      pid: process.pid,
-      started_at: this.#startedAt,
+      startedAt: this.#startedAt,
       state: this.state,
-      degraded: this.#isDegraded,
-      delivery: spec?.delivery.mode ?? "pull",
-      concurrency: spec?.concurrency ?? 0,
-      in_flight: parts?.handlers.count ?? 0,
-      held: parts?.deliveries.count ?? 0,
-      counts: { ...stats.counts },
-      ...(p50 === undefined ? {} : { p50_ms: p50 }),
-      ...(p99 === undefined ? {} : { p99_ms: p99 }),
-      ...(stats.lastError === undefined ? {} : { last_error: stats.lastError }),
-      spec_revision: parts?.spec.revision ?? 0,
-      contracts: parts?.contracts.names ?? [],
-      ...(oldest === undefined
-        ? {}
-        : { oldest: { sequence: oldest.sequence, since: isoTime(oldest.sinceMs) } }),
-      restart_needed: parts?.spec.restartNeeded ?? [],
-    };
+      isDegraded,
+      spec: spec?.last,
+      specRevision,
+      restartNeeded: spec?.restartNeeded ?? [],
+      contracts: this.#base?.contracts.names ?? [],
+      inFlight,
+      held,
+      oldest: this.#mode?.intake.oldest,
+      mode: this.#mode?.name ?? spec?.last?.delivery.mode ?? "pull",
+    });
   }
-}
-
-/** This edition of the core speaks pull with a KV ledger; a group that wants another is waited for. */
-function isSupported(spec: GroupSpec | undefined): boolean {
-  return spec?.delivery.mode === "pull" && spec.ledger === "kv";
-}
-
-function lastSpec(poll: SpecPoll): GroupSpec {
-  if (poll.last === undefined) {
-    throw new Error("a message came before the spec");
-  }
-  return poll.last;
 }

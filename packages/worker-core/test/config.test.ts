@@ -18,7 +18,7 @@ test("defaults are filled", () => {
 test("all bad variables are named at once", () => {
   const bad = {
     NATS_URL: "http://user:secret@x",
-    MUSTER_STREAM: "core",
+    MUSTER_STREAM: "a b",
     MUSTER_GROUP: "a.b",
     WORKER_ID: "x y",
     MUSTER_HEARTBEAT_MS: "7",

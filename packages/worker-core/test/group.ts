@@ -116,6 +116,9 @@ export class TestGroup implements AsyncDisposable {
       graceMs: 5000,
       logLevel: process.env["TEST_LOG"] === "1" ? "debug" : "error",
       version: "1.2.3",
+      httpHost: "127.0.0.1",
+      httpPort: undefined,
+      databaseUrl: undefined,
       ...change,
     };
   }

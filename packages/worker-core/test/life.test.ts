@@ -62,6 +62,9 @@ test("a worker that was never started can be drained, twice", async () => {
       graceMs: 100,
       logLevel: "error",
       version: "1",
+      httpHost: "127.0.0.1",
+      httpPort: undefined,
+      databaseUrl: undefined,
     },
   });
   await worker.drain();
@@ -83,6 +86,9 @@ test("a drain ends the wait for a server that is not there", async () => {
       graceMs: 100,
       logLevel: "error",
       version: "1",
+      httpHost: "127.0.0.1",
+      httpPort: undefined,
+      databaseUrl: undefined,
     },
   });
   const started = worker.start();

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { runWorker } from "../run.ts";
-import type { Step } from "../settle.ts";
+import type { Step } from "../ends.ts";
 import { conformanceHandler } from "./handler.ts";
 
 const killAt = process.env["MUSTER_CONFORMANCE_KILL_AT"];

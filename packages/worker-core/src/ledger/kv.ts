@@ -1,4 +1,3 @@
-import type { DeadLetterReason, RowDecision } from "@muster/contracts";
 import {
   buckets,
   deadRow,
@@ -10,28 +9,20 @@ import {
   MusterError,
   rowKnows,
 } from "@muster/contracts";
-import { isoTime } from "./clock.ts";
-import type { WorkerConfig } from "./config.ts";
-import type { Kv } from "./kv.ts";
-import type { Message } from "./message.ts";
-
-/** The row found for a message and what follows from it. */
-export interface LookUp {
-  readonly decision: RowDecision;
-  readonly row: LedgerRow | undefined;
-  /** What a write has to compare with. */
-  readonly revision: number;
-}
-
-/** What a row says besides whose it is. */
-export type RowContent =
-  | { status: "done"; result: unknown }
-  | { status: "dead"; reason: DeadLetterReason; headers: Record<string, string> };
+import { isoTime } from "../clock.ts";
+import type { WorkerConfig } from "../config.ts";
+import type { Kv } from "../kv.ts";
+import type { Message } from "../message.ts";
+import type { Ledger, LookUp, RowWrite } from "./ledger.ts";
+import { unseen } from "./ledger.ts";
 
 const decoder = new TextDecoder();
+const joinTries = 5;
 
-/** One row per group and event id: `done` or `dead`. All methods throw `unreachable`. */
-export class Ledger {
+/** The ledger in the bucket `MUSTER_LEDGER`: the row is made by create, and changed by compare and set. */
+export class KvLedger implements Ledger {
+  readonly kind = "kv";
+  readonly looksUpFirst = true;
   readonly #kv: Kv;
   readonly #config: WorkerConfig;
 
@@ -42,11 +33,13 @@ export class Ledger {
 
   async lookUp(message: Message): Promise<LookUp> {
     const entry = await this.#kv.get(buckets.ledger, this.#key(message.eventId));
+    if (entry.kind === "absent") {
+      return unseen;
+    }
     const row = entry.kind === "value" ? readRow(entry.value, message.eventId) : undefined;
     return { decision: decideRow(row, message), row, revision: entry.revision };
   }
 
-  /** Looks up after a failed compare: what is not newer than what was compared with is a replica that lags. */
   async lookUpAgain(message: Message, after: LookUp): Promise<LookUp> {
     const found = await this.lookUp(message);
     if (found.revision <= after.revision) {
@@ -58,41 +51,47 @@ export class Ledger {
     return found;
   }
 
-  /** Writes the row where nothing has changed since the look-up; false when something has. */
-  async write(message: Message, lookUp: LookUp, content: RowContent): Promise<boolean> {
+  async write({ message, lookUp, content }: RowWrite): Promise<boolean> {
     const { workerId: member } = this.#config;
     const facts = { ...identity(message), member, language: "ts" as const, at: isoTime() };
     const row =
       content.status === "done"
         ? doneRow(facts, content.result, lookUp.row)
         : deadRow(facts, { reason: content.reason, headers: content.headers }, lookUp.row);
-    const put = await this.#kv.put(
-      buckets.ledger,
-      this.#key(message.eventId),
-      JSON.stringify(row),
-      lookUp.revision,
-    );
+    const key = this.#key(message.eventId);
+    const put = await this.#kv.put(buckets.ledger, key, JSON.stringify(row), lookUp.revision);
     return put.ok;
   }
 
-  /** Notes in a `done` row that another copy of its message was seen. */
-  async joinRepeat(message: Message, first: LookUp): Promise<void> {
+  writeAll(writes: readonly RowWrite[]): Promise<boolean[]> {
+    return Promise.all(writes.map((write) => this.write(write)));
+  }
+
+  async join(message: Message, first: LookUp): Promise<LookUp> {
     let lookUp = first;
-    for (let attempt = 1; attempt <= 5; attempt++) {
-      const { row } = lookUp;
-      if (row === undefined || lookUp.decision !== "repeat" || rowKnows(row, message)) {
-        return;
+    for (let attempt = 1; attempt <= joinTries; attempt++) {
+      const { row, decision } = lookUp;
+      const isToJoin = decision === "repeat" || decision === "stale";
+      if (row === undefined || !isToJoin || rowKnows(row, message)) {
+        return lookUp;
       }
-      const joined = JSON.stringify(joinRow(row, message.sequence));
-      const put = await this.#kv.put(buckets.ledger, this.#key(message.eventId), joined, lookUp.revision);
+      const joined = joinRow(row, message.sequence);
+      const key = this.#key(message.eventId);
+      const put = await this.#kv.put(buckets.ledger, key, JSON.stringify(joined), lookUp.revision);
       if (put.ok) {
-        return;
+        return { decision, row: joined, revision: put.revision };
       }
       lookUp = await this.lookUpAgain(message, lookUp);
     }
+    // The account loses a sequence, which `verify` shows; the message is settled all the same.
+    return lookUp;
   }
 
-  /** True when the ledger answers at all. */
+  /** A bucket has none: an effect outside of the row cannot be committed with it. */
+  transaction(): undefined {
+    return undefined;
+  }
+
   async isReachable(): Promise<boolean> {
     try {
       await this.#kv.get(buckets.ledger, this.#key("muster.reachable"));
@@ -100,6 +99,10 @@ export class Ledger {
     } catch {
       return false;
     }
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
   }
 
   #key(eventId: string): string {

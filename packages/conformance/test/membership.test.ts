@@ -65,7 +65,9 @@ describe.each(testLanguages)("%s", (language) => {
       const settled = Object.values(now ?? {}).reduce<number>((sum, count) => sum + Number(count), 0);
       return settled === 5 ? now : undefined;
     });
-    expect(counts).toEqual({ done: 1, retry: 1, snoozed: 0, returned: 0, dead: 1, repeat: 1, stale: 1 });
+    const told = { done: 1, retry: 1, snoozed: 0, returned: 0, dead: 1, repeat: 1, stale: 1 };
+    // A member may count more than it has to.
+    expect(counts).toMatchObject(told);
   });
 
   test("the drain command is answered, and ends the member in order", async () => {

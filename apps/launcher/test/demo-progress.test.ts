@@ -34,7 +34,7 @@ describe("the progress of the demo", () => {
     });
     expect(text.trimEnd().split("\n")).toHaveLength(3);
     expect(text).toContain(
-      "published 100, ready 40, in flight 10, backing off 5, done 42, retried 7, dead 3 | demo-go-1 (go) running, in flight 10; demo-ts-1 (ts) killed, in flight 0",
+      "published 100, ready 40, in flight 10, backing off 5, done 42, retried 7, dead 3 | demo-go-1 10, demo-ts-1 killed\n",
     );
     expect(text).not.toContain("\x1b");
   });

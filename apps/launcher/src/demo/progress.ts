@@ -52,7 +52,7 @@ export class Progress {
     if (!this.#out.isTTY) {
       if (now - this.#lastLineAt < LINE_EVERY_MS) return;
       this.#lastLineAt = now;
-      const members = snapshot.members.map(memberText).join("; ") || "no members yet";
+      const members = snapshot.members.map(shortText).join(", ") || "no members yet";
       this.#out.write(`${seconds}  ${figures(snapshot)} | ${members}\n`);
       return;
     }
@@ -76,6 +76,11 @@ export class Progress {
 export function figures(snapshot: Snapshot): string {
   const { published, ready, inFlight, backingOff, done, retried, dead } = snapshot;
   return `published ${published}, ready ${ready}, in flight ${inFlight}, backing off ${backingOff}, done ${done}, retried ${retried}, dead ${dead}`;
+}
+
+// Lines of a log are read side by side: a running member is its number in flight.
+function shortText({ id, state, inFlight }: MemberLine): string {
+  return `${id} ${state === "running" ? inFlight : state}`;
 }
 
 function memberText({ id, language, state, inFlight }: MemberLine): string {

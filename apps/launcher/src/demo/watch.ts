@@ -23,9 +23,11 @@ export class Watch {
 
   /** The group now. */
   async look(): Promise<Snapshot> {
-    const published = this.published;
+    const confirmed = this.published;
     const { stream, group } = this.#names;
     const view = await this.#plane.api.groups.get.query({ stream, group });
+    // What lies there was published, also when its publisher has not heard of it yet.
+    const published = Math.max(confirmed, view.ready + view.ack_pending + view.dead);
     // The record of a killed worker lives until it expires; what it held is no longer in flight.
     const killed = new Set(
       this.#fleet.workers.filter((worker) => worker.isKilled).map((worker) => worker.id),
@@ -46,7 +48,7 @@ export class Watch {
       inFlight,
       backingOff: view.ack_pending - inFlight,
       // What has left the stream and is not dead is done; an order published meanwhile is none of both yet.
-      done: Math.max(0, published - view.ready - view.ack_pending - view.dead),
+      done: published - view.ready - view.ack_pending - view.dead,
       retried: [...this.#retries.values()].reduce((sum, count) => sum + count, 0),
       dead: view.dead,
     };

@@ -1,5 +1,5 @@
 /** The requirement ids of docs/protocol.md, by which the conformance suite names what it proves. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 
 const protocol = readFileSync(new URL("../../../docs/protocol.md", import.meta.url), "utf8");
@@ -30,4 +30,14 @@ test("every requirement that the text refers to is there", () => {
     ([, group]) => !words.includes(group ?? ""),
   );
   expect(referred.map(([id]) => id).filter((id) => !defined.includes(id))).toEqual([]);
+});
+
+test("its SQL is that of the migrations", () => {
+  const folder = new URL("../migrations/", import.meta.url);
+  const migrations = readdirSync(folder).map((file) => readFileSync(new URL(file, folder), "utf8"));
+  const lines = (text: string): string[] => text.split("\n").filter((line) => line.trim() !== "");
+  const known = new Set(migrations.flatMap(lines));
+  const [, sql = ""] = /```sql\n([^`]*)```/.exec(protocol) ?? [];
+  expect(lines(sql).filter((line) => !known.has(line))).toEqual([]);
+  expect(lines(sql).length).toBeGreaterThan(20);
 });

@@ -18,6 +18,8 @@ from muster_worker.keys import attempts_key, group_key, ledger_key, member_key
 from muster_worker.names import check_name, is_name, is_stream, is_subject
 from muster_worker.reply import parse_ack_reply
 from muster_worker.row import decide_row, knows, over, with_sequence
+from muster_worker.spec import with_defaults
+from muster_worker.spec_problems import spec_problems
 from muster_worker.subjects import (
     archive_subject,
     dlq_subject,
@@ -57,6 +59,7 @@ READ = {
     "row-writes",
     "admits",
     "attempt-writes",
+    "spec-problems",
 }
 READ_BY_THE_ORDER_WORKER = {"orders"}
 SCHEMAS_OF_VERDICTS = {"any.v1", "paths.v1"}
@@ -192,6 +195,11 @@ def test_attempt_write(case: dict[str, Any]) -> None:
     same = same_message(case["record"], message["store_time"])
     record = case["record"] if same else empty_record(**message)
     assert write(record, facts, delivered) == case["result"]
+
+
+@vectors("spec-problems")
+def test_spec_problems(case: dict[str, Any]) -> None:
+    assert spec_problems(with_defaults(case["spec"])) == case["problems"]
 
 
 def test_a_bad_name_has_a_code() -> None:

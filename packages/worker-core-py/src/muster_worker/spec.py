@@ -12,6 +12,7 @@ from .errors import MusterError
 from .keys import GROUPS, group_key
 from .kv import kv_get
 from .log import Log
+from .spec_problems import spec_problems
 from .verdict import Judge, create_verdict
 from .wire import Wire
 
@@ -53,7 +54,9 @@ def parse_spec(data: bytes, revision: int, stream: str, group: str) -> Spec:
     verdict = _judge()(data)
     if verdict.code is not None:
         raise MusterError("bad_spec", verdict.error)
-    raw = _with_defaults(_schema(), verdict.value)
+    raw = with_defaults(verdict.value)
+    if problems := spec_problems(raw):
+        raise MusterError("bad_spec", "; ".join(problems))
     if (raw["stream"], raw["group"]) != (stream, group):
         raise MusterError("bad_spec", f"is of {raw['stream']}.{raw['group']}")
     retry = raw["retry"]
@@ -146,6 +149,11 @@ def _schema() -> Any:
 @cache
 def _judge() -> Judge:
     return create_verdict("group-spec", _schema())
+
+
+def with_defaults(value: dict[str, Any]) -> dict[str, Any]:
+    """A spec that passed its schema, with the defaults of what it leaves out."""
+    return _with_defaults(_schema(), value)
 
 
 def _with_defaults(schema: Any, value: dict[str, Any]) -> dict[str, Any]:

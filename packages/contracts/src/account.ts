@@ -31,7 +31,7 @@ export interface Account {
   dead: number;
   /** Dead letters, conflicts among them. */
   dead_by_reason: Partial<Record<DeadLetterReason, number>>;
-  done_by_language: Partial<Record<Language, number>>;
+  done_by_language: Record<Language, number>;
   /** Neither done nor dead-lettered. */
   lost: string[];
   /** Done and dead at once, done twice, or dead-lettered more often than published. */

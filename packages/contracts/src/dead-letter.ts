@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Name } from "./values.ts";
+import { Language, Name } from "./values.ts";
 
 /** Why a message was set aside; the last token of its subject. */
 export const DeadLetterReason = z.enum([
@@ -32,7 +32,7 @@ export const DeadLetterHeaders = z
     "Muster-Dlq-First-At": text,
     "Muster-Dlq-Last-At": text,
     "Muster-Dlq-Member": Name,
-    "Muster-Dlq-Language": z.enum(["ts", "go", "py"]),
+    "Muster-Dlq-Language": Language,
     "Muster-Dlq-Version": text.describe("Of the application"),
     "Muster-Dlq-Contract": text,
     "Muster-Dlq-Event-Id": text,

@@ -12,7 +12,8 @@ export interface AckReply {
 
 const SHORT = 9;
 const LONG = 11;
-const digitsRe = /^[0-9]{1,19}$/;
+const MOST_DIGITS = 19;
+const ZERO = 0x30;
 
 /**
  * Reads `$JS.ACK.<stream>.<consumer>.<delivered>.<seq>.<consumer seq>.<store time>.<pending>`, and
@@ -20,22 +21,29 @@ const digitsRe = /^[0-9]{1,19}$/;
  * `undefined`: no such subject.
  */
 export function parseAckReply(subject: string): AckReply | undefined {
+  if (!subject.startsWith("$JS.ACK.")) return undefined;
   const tokens = subject.split(".");
-  if (tokens[0] !== "$JS" || tokens[1] !== "ACK") return undefined;
   if (tokens.length !== SHORT && tokens.length < LONG) return undefined;
   const at = tokens.length === SHORT ? 2 : 4;
-  const [stream, consumer, delivered, seq, consumerSeq, storeTime, pending] = tokens.slice(at);
-  if (!stream || !consumer) return undefined;
-  if (storeTime === undefined || !digitsRe.test(storeTime)) return undefined;
-  for (const n of [delivered, seq, consumerSeq, pending]) {
-    if (n === undefined || !digitsRe.test(n)) return undefined;
+  const stream = tokens[at];
+  const consumer = tokens[at + 1];
+  const storeTime = tokens[at + 5] ?? "";
+  const delivered = numberOf(tokens[at + 2]);
+  const seq = numberOf(tokens[at + 3]);
+  const pending = numberOf(tokens[at + 6]);
+  if (!stream || !consumer || delivered < 0 || seq < 0 || pending < 0) return undefined;
+  if (numberOf(tokens[at + 4]) < 0 || numberOf(storeTime) < 0) return undefined;
+  return { stream, consumer, delivered, seq, storeTime, pending };
+}
+
+// -1: not 1 to 19 digits. By hand: every message has five of them.
+function numberOf(token: string | undefined): number {
+  if (token === undefined || token.length === 0 || token.length > MOST_DIGITS) return -1;
+  let number = 0;
+  for (let i = 0; i < token.length; i++) {
+    const digit = token.charCodeAt(i) - ZERO;
+    if (digit < 0 || digit > 9) return -1;
+    number = number * 10 + digit;
   }
-  return {
-    stream,
-    consumer,
-    delivered: Number(delivered),
-    seq: Number(seq),
-    storeTime,
-    pending: Number(pending),
-  };
+  return number;
 }

@@ -4,8 +4,8 @@ import { CONTRACT_PATTERN, NAME_PATTERN } from "./names.ts";
 // Values that several documents share. Patterns have no lookaround, which Go's regular expressions
 // do not know, and say [0-9] for \d, which means more than ASCII in some languages.
 
-/** The language a member is written in. */
-export const Language = z.enum(["ts", "go", "py"]);
+/** The language a member is written in: `ts`, `go`, `py`, or whatever another implementation calls itself. */
+export const Language = z.string().regex(/^[a-z][a-z0-9_-]{0,15}$/);
 export type Language = z.infer<typeof Language>;
 
 /** A stream, a group or a member. */

@@ -4,14 +4,17 @@ import type { Connection } from "./connection.ts";
 import type { Turn } from "./turn.ts";
 
 const ackText = new TextEncoder().encode("+ACK");
-/** Acks in one write at most: beyond it the server would wait for the end of a long turn. */
+/** Acks in one write at most. */
 const mostAtOnce = 256;
+/** While more messages are in hand an ack waits so long for company, in milliseconds: each write costs as much as a message. */
+const patienceMs = 1;
 /** A confirmation that has not come by then will not come: the ack or the answer was lost with a connection. */
 const confirmMs = 5000;
 
 /**
  * What a member says of its messages: published to their reply subjects, always by hand, because the clients
- * swallow an ack after a nak. Acks leave together at the end of the turn.
+ * swallow an ack after a nak. Acks leave together: with the next pull request, at the end of the turn when nothing
+ * else is in hand, and within a millisecond in any case.
  */
 export class Answers {
   readonly #connection: Connection;
@@ -20,6 +23,7 @@ export class Answers {
   #acks: string[] = [];
   /** Acks that could not be sent; a lost one costs a redelivery, so they wait for the connection. */
   #lateAcks: string[] = [];
+  #timer: NodeJS.Timeout | undefined;
   readonly #stopListening: () => void;
 
   /** `confirmAcks`: ask the server to say that it has each ack. Default: not. */
@@ -38,16 +42,21 @@ export class Answers {
     });
   }
 
-  /** Publishes an ack; the promise, where acks are confirmed, resolves when the server has it or cannot say. */
-  ack(reply: string): Promise<void> | undefined {
+  /**
+   * Publishes an ack; `isLast`: nothing else is in hand, so nothing is worth waiting for.
+   * The promise, where acks are confirmed, resolves when the server has it or cannot say.
+   */
+  ack(reply: string, isLast: boolean): Promise<void> | undefined {
     if (this.#confirms !== undefined && this.#connection.isUp) {
       return this.#confirms.ack(reply);
     }
     this.#acks.push(reply);
     if (this.#acks.length >= mostAtOnce) {
       this.flush();
-    } else {
+    } else if (isLast) {
       this.#turn.atEnd(this.flush);
+    } else {
+      this.#timer ??= setTimeout(this.flush, patienceMs);
     }
     return undefined;
   }
@@ -59,8 +68,10 @@ export class Answers {
     }
   }
 
-  /** Publishes the acks that wait for the end of the turn. */
+  /** Publishes the acks that wait. */
   readonly flush = (): void => {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     const replies = this.#acks;
     if (replies.length === 0) {
       return;

@@ -55,6 +55,11 @@ export class BatchSlots implements Intake {
     return this.#waiting.length + this.#suspects.length + this.#running.size;
   }
 
+  get hasFreeSlot(): boolean {
+    const { batch, concurrency } = this.#parts;
+    return this.#waiting.length === 0 && this.#loops < batchShape(batch().size, concurrency()).loops;
+  }
+
   get suspectCount(): number {
     return this.#suspects.length;
   }

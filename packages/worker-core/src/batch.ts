@@ -15,6 +15,8 @@ export interface BatchMessage<T> {
   readonly headers: Readonly<Record<string, string>>;
   readonly sequence: number;
   readonly replayNumber: number;
+  /** Aborts at the deadline of the batch, as the batch's own. */
+  readonly signal: AbortSignal;
 }
 
 /** What a batch handler is told beside its messages. */

@@ -75,6 +75,9 @@ export class Dead {
           "finished for another member",
         );
       case "stale": {
+        if (!hold.isOurs(delivery.held)) {
+          return ends.end(delivery, "lost");
+        }
         // A term leaves nothing behind: without its sequence in the row the account would call it lost.
         delivery.lookUp = await ledger.join(message, delivery.lookUp);
         if (delivery.lookUp.decision !== "stale") {

@@ -94,7 +94,7 @@ export class Hold {
   ack(held: Held): Promise<void> | undefined {
     this.release(held);
     held.isAnswered = true;
-    return this.#answers.ack(held.message.reply);
+    return this.#answers.ack(held.message.reply, this.#held.size === 0);
   }
 
   /** Gives the message back, for any member, after the delay. */

@@ -9,6 +9,7 @@ export type { Handler } from "./handle.ts";
 export type { Transaction } from "./ledger/ledger.ts";
 export type { Logger } from "./log.ts";
 export { createLog } from "./log.ts";
+export type { Middleware, MiddlewareMessage } from "./middleware.ts";
 export { runWorker } from "./run.ts";
 export type { WorkerEnd, WorkerOptions } from "./worker.ts";
 export { Worker } from "./worker.ts";

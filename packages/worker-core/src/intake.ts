@@ -10,6 +10,8 @@ export interface Intake {
   drain(): Promise<void>;
   /** Messages in hand, started or not. */
   readonly count: number;
+  /** True when a message that came now would start at once. */
+  readonly hasFreeSlot: boolean;
   /** Messages that wait until no other suspect runs. */
   readonly suspectCount: number;
   /** The message longest in hand of those that run, with the wall clock of its start. */

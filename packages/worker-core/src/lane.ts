@@ -63,13 +63,6 @@ export class Lane {
     return this.#subscription.drain();
   }
 
-  close(): void {
-    this.end();
-    if (!this.#nats.isClosed()) {
-      this.#subscription.unsubscribe();
-    }
-  }
-
   #receive(msg: Msg): void {
     if (msg.reply?.startsWith("$JS.ACK.")) {
       if (this.#credits > 0) {

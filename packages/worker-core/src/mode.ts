@@ -84,7 +84,9 @@ export function openMode(name: Mode["name"], parts: ModeParts): Mode {
     turn: base.turn,
     concurrency: () => spec().concurrency,
     held: () => intake.count,
+    hasFreeSlot: () => intake.hasFreeSlot,
     mayPull: parts.mayPull,
+    onSend: base.answers.flush,
     onMessage: (msg) => {
       const message = readMessage(msg, config);
       if (message !== undefined) {

@@ -56,7 +56,8 @@ export class Pull implements Source {
       const old = this.#lanes;
       this.#lanes = this.#openLanes();
       for (const lane of old) {
-        lane.close();
+        // Drained, not cut: what is on its way would come again after ack_wait only, as a suspect.
+        void lane.drain();
       }
       this.wake();
     }
@@ -79,7 +80,7 @@ export class Pull implements Source {
   }
 
   readonly #ask = (): void => {
-    const { concurrency, held, mayPull } = this.#options;
+    const { concurrency, held, hasFreeSlot, mayPull, onSend } = this.#options;
     if (this.#isClosed || !this.#connection.isUp || !mayPull()) {
       return;
     }
@@ -91,12 +92,17 @@ export class Pull implements Source {
       }, wait);
       return;
     }
-    // In a batch of its own each freed place would cost a request: below half of the concurrency there is either
-    // something waiting in hand or something asked for.
     const most = concurrency();
-    const room = 2 * most - held() - this.outstanding;
-    const lane = room >= Math.max(1, most / 2) ? this.#lanes.find(({ credits }) => credits === 0) : undefined;
-    lane?.ask(this.#subject, Math.min(room, this.#maxBatch));
+    const outstanding = this.outstanding;
+    const room = 2 * most - held() - outstanding;
+    // A request for each freed place would cost more than the messages. With little room there is something waiting in
+    // hand or asked for, unless what is in hand are suspects, which wait for each other.
+    const isWorthIt = room >= Math.max(1, most / 2) || (room > 0 && outstanding === 0 && hasFreeSlot());
+    const lane = isWorthIt ? this.#lanes.find(({ credits }) => credits === 0) : undefined;
+    if (lane !== undefined) {
+      onSend();
+      lane.ask(this.#subject, Math.min(room, this.#maxBatch));
+    }
   };
 
   #openLanes(): Lane[] {

@@ -44,6 +44,7 @@ interface InHand {
  */
 export class Queue implements Source, Intake {
   readonly suspectCount = 0;
+  readonly hasFreeSlot = true;
   readonly #parts: QueueParts;
   readonly #waiting = new Fifo<InHand>();
   readonly #running = new Set<InHand>();

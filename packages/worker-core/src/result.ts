@@ -4,11 +4,16 @@ export type EncodedResult = { ok: true; value: unknown } | { ok: false; error: s
 /** Bytes of compact UTF-8 JSON a result may have. */
 export const maxResultBytes = 8192;
 
+const noResult: EncodedResult = { ok: true, value: null };
+
 /** Checks that a result is JSON in every language and small enough; no result is `null`. */
 export function encodeResult(result: unknown): EncodedResult {
+  if (result === undefined || result === null) {
+    return noResult;
+  }
   let text: string | undefined;
   try {
-    text = JSON.stringify(result === undefined ? null : result, refuseWhatIsNotJson);
+    text = JSON.stringify(result, refuseWhatIsNotJson);
   } catch {
     text = undefined;
   }

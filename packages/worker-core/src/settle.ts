@@ -39,7 +39,7 @@ export class Settlement {
 
   /** The handler returned after its deadline, when the message had been given back already. */
   async returnedLate(delivery: Delivery, value: unknown): Promise<void> {
-    const { ledger, hold } = this.#parts;
+    const { ledger, hold, ends } = this.#parts;
     const { message } = delivery;
     const result = encodeResult(value);
     if (!result.ok) {
@@ -54,7 +54,9 @@ export class Settlement {
       }
       delivery.lookUp = await ledger.lookUpAgain(message, delivery.lookUp);
       if (delivery.lookUp.decision === "repeat") {
+        await ledger.join(message, delivery.lookUp);
         await hold.ack(delivery.held);
+        return ends.end(delivery, "repeat");
       }
       // The effect was undone with its transaction: the next delivery makes it again.
       if (delivery.lookUp.decision !== "run" || hadTransaction) {

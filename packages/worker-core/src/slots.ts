@@ -45,6 +45,10 @@ export class Slots implements Intake {
     return this.#waiting.length + this.#suspects.length + this.#running.size;
   }
 
+  get hasFreeSlot(): boolean {
+    return this.#waiting.length === 0 && this.#running.size < this.#parts.concurrency();
+  }
+
   get suspectCount(): number {
     return this.#suspects.length;
   }

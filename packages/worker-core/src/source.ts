@@ -16,7 +16,11 @@ export interface SourceOptions {
   readonly concurrency: () => number;
   /** Messages in hand, started or not. */
   readonly held: () => number;
+  /** True when a message that came now would start at once. */
+  readonly hasFreeSlot: () => boolean;
   /** False while paused, degraded, draining or without a spec. */
   readonly mayPull: () => boolean;
+  /** Called before something is sent: what else waits to be sent leaves with it. */
+  readonly onSend: () => void;
   readonly onMessage: (msg: Msg) => void;
 }

@@ -1,4 +1,4 @@
-import { buckets, groupKey, GroupSpec } from "@muster/contracts";
+import { buckets, groupKey, GroupSpec, specProblems } from "@muster/contracts";
 import type { WorkerConfig } from "./config.ts";
 import type { Kv, KvEntry } from "./kv.ts";
 import type { Logger } from "./log.ts";
@@ -142,5 +142,6 @@ function readSpec(
   if (spec.stream !== config.stream || spec.group !== config.group) {
     return { ok: false, error: `is the spec of ${spec.stream}.${spec.group}` };
   }
-  return { ok: true, spec };
+  const [problem] = specProblems(spec);
+  return problem === undefined ? { ok: true, spec } : { ok: false, error: problem };
 }

@@ -1,11 +1,10 @@
 import { randomUUID } from "node:crypto";
-import type { GroupSpec, MemberRecord } from "@muster/contracts";
+import type { MemberRecord } from "@muster/contracts";
 import { memberSubject, MusterError } from "@muster/contracts";
 import type { ZodType, z } from "zod";
 import type { Base } from "./base.ts";
 import { closeBase, openBase } from "./base.ts";
 import type { BatchHandler } from "./batch.ts";
-import { Breaker } from "./breaker.ts";
 import { delay, isoTime } from "./clock.ts";
 import { withConcerns } from "./concerns.ts";
 import type { WorkerConfig } from "./config.ts";
@@ -13,33 +12,25 @@ import { coreVersion } from "./config.ts";
 import type { Connection } from "./connection.ts";
 import { openConnection } from "./connection.ts";
 import type { Step } from "./ends.ts";
-import { Ends } from "./ends.ts";
 import type { WorkerEvents } from "./events.ts";
 import { Events } from "./events.ts";
 import type { Handler } from "./handle.ts";
 import { isLive, whyNotReady } from "./health.ts";
 import type { HttpEndpoint } from "./http.ts";
 import { startHttp } from "./http.ts";
-import { openLedger } from "./ledger/open.ts";
 import type { Logger } from "./log.ts";
 import { createLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
-import type { Middleware } from "./concerns.ts";
-import type { Mode } from "./mode.ts";
-import { openMode } from "./mode.ts";
-import { Outage } from "./outage.ts";
+import type { Middleware } from "./middleware.ts";
 import { memberRecord } from "./record.ts";
-import { whatIsNotPromised, whyUnsupported } from "./spec-check.ts";
 import { Stats } from "./stats.ts";
-import { Watchdog } from "./watchdog.ts";
+import { Work } from "./work.ts";
 
 /** What a worker is made of. */
 export type WorkerOptions<T extends ZodType> = {
   /** Gives the handler its type; what is accepted is decided by the group's contract in NATS. */
   contract: T;
   config: WorkerConfig;
-  /** Run around each handler, the first one outermost. Default: none. */
-  middleware?: readonly Middleware[];
   /** Default: JSON lines on stdout. */
   log?: Logger;
   /**
@@ -52,8 +43,18 @@ export type WorkerOptions<T extends ZodType> = {
   /** Called when a delivery passes a step, for tests. */
   onStep?: (step: Step, message: { sequence: number; eventId: string }) => void;
 } & (
-  | { handler: Handler<z.infer<T>>; batchHandler?: never }
-  | { batchHandler: BatchHandler<z.infer<T>>; handler?: never }
+  | {
+      handler: Handler<z.infer<T>>;
+      batchHandler?: never;
+      /** Run around each call of the handler, the first one outermost. Default: none. */
+      middleware?: readonly Middleware[];
+    }
+  | {
+      /** In a group of mode `batch` it gets several messages at once, in the other modes one. */
+      batchHandler: BatchHandler<z.infer<T>>;
+      handler?: never;
+      middleware?: never;
+    }
 );
 
 /** How a worker's life ended. */
@@ -72,7 +73,6 @@ export class Worker<T extends ZodType = ZodType> {
   readonly #metrics: Metrics;
   readonly #stats: Stats;
   readonly #events: Events;
-  readonly #breaker: Breaker;
   readonly #startedAt = isoTime();
   readonly #instance = randomUUID();
   /** Ends heartbeats and waits: the worker has left. */
@@ -80,17 +80,14 @@ export class Worker<T extends ZodType = ZodType> {
   /** Ends a start that is still under way. */
   readonly #stopStart = new AbortController();
   readonly #end = Promise.withResolvers<WorkerEnd>();
-  readonly #outage: Outage;
   #http: HttpEndpoint | undefined;
   #base: Base | undefined;
-  #mode: Mode | undefined;
-  #watchdog: Watchdog | undefined;
+  #work: Work | undefined;
   #starting: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
   #hasJoined = false;
   #isTaken = false;
   #wasPaused = false;
-  #refusedRevision = -1;
 
   constructor(options: WorkerOptions<T>) {
     const { config } = options;
@@ -101,19 +98,6 @@ export class Worker<T extends ZodType = ZodType> {
     const { stream, group, workerId: member, version: appVersion } = config;
     this.#metrics = new Metrics({ stream, group, member, coreVersion, appVersion }, () => this.#snapshot());
     this.#stats = new Stats(this.#metrics);
-    this.#breaker = new Breaker(
-      () => this.#base?.spec.last?.breaker,
-      (isOpen) => this.#onBreaker(isOpen),
-    );
-    this.#outage = new Outage({
-      isReachable: async () => (await this.#mode?.ledger.isReachable()) ?? true,
-      onRecovered: () => {
-        this.#events.emit("recovered");
-        this.#mode?.source.wake();
-      },
-      log: this.#log,
-      signal: this.#stop.signal,
-    });
   }
 
   /** Resolves when the worker has left, however that came. */
@@ -126,7 +110,7 @@ export class Worker<T extends ZodType = ZodType> {
       return "draining";
     }
     const spec = this.#base?.spec;
-    if (spec === undefined || !spec.isReady || this.#mode === undefined) {
+    if (spec === undefined || !spec.isReady || this.#work?.mode === undefined) {
       return "starting";
     }
     return spec.last?.paused === true ? "paused" : "running";
@@ -160,7 +144,7 @@ export class Worker<T extends ZodType = ZodType> {
 
   /** Aborts the handlers and leaves at once. */
   async kill(): Promise<void> {
-    this.#mode?.handlers.abort(new Error("worker was forced to stop"));
+    this.#work?.abort("worker was forced to stop");
     this.#end.resolve({ reason: "forced" });
     await this.#close();
   }
@@ -177,7 +161,7 @@ export class Worker<T extends ZodType = ZodType> {
         {
           host,
           port,
-          live: () => isLive(this.#snapshot(), this.#mode?.handlers.lateCount ?? 0),
+          live: () => isLive(this.#snapshot(), this.#work?.mode?.handlers.lateCount ?? 0),
           ready: () => this.#readiness(),
           metrics: () => this.#metrics.text(),
         },
@@ -202,9 +186,11 @@ export class Worker<T extends ZodType = ZodType> {
     const confirmAcks = this.#options.confirmAcks === true;
     const parts = { config: this.#config, log: this.#log, instance: this.#instance, confirmAcks };
     const base = openBase(connection, parts);
+    const work = this.#openWork(base);
     this.#base = base;
+    this.#work = work;
     this.#listenForCommands(connection);
-    await this.#poll(base);
+    await this.#poll(base, work);
     const claim = await base.membership.claim(() => this.#record(), signal);
     if (signal.aborted) {
       return;
@@ -216,8 +202,22 @@ export class Worker<T extends ZodType = ZodType> {
     this.#hasJoined = true;
     this.#log.info({ state: this.state, revision: base.spec.revision }, "joined");
     this.#events.emit("joined");
-    this.#mode?.source.wake();
-    void this.#beat(base);
+    work.wake();
+    void this.#beat(base, work);
+  }
+
+  #openWork(base: Base): Work {
+    const { middleware = [], stallMs = defaultStallMs, onStep } = this.#options;
+    return new Work({
+      base,
+      handler: withConcerns(this.#options, middleware, this.#config.group),
+      stats: this.#stats,
+      metrics: this.#metrics,
+      events: this.#events,
+      stallMs,
+      onStep,
+      isWanted: () => this.#hasJoined && this.state === "running",
+    });
   }
 
   #listenForCommands(connection: Connection): void {
@@ -233,7 +233,7 @@ export class Worker<T extends ZodType = ZodType> {
   }
 
   /** Heartbeats until the worker leaves. */
-  async #beat(base: Base): Promise<void> {
+  async #beat(base: Base, work: Work): Promise<void> {
     const { signal } = this.#stop;
     for (;;) {
       await delay(this.#config.heartbeatMs, signal);
@@ -243,7 +243,7 @@ export class Worker<T extends ZodType = ZodType> {
       // Side by side: a spec that does not answer must not let the heartbeat expire.
       const [claim] = await Promise.all([
         base.membership.beat(() => this.#record(), signal),
-        this.#poll(base),
+        this.#poll(base, work),
       ]);
       if (claim === "unreachable") {
         this.#metrics.heartbeatFailed();
@@ -255,7 +255,7 @@ export class Worker<T extends ZodType = ZodType> {
     }
   }
 
-  async #poll(base: Base): Promise<void> {
+  async #poll(base: Base, work: Work): Promise<void> {
     const { spec, contracts, hold } = base;
     const before = spec.revision;
     await spec.poll();
@@ -264,75 +264,21 @@ export class Worker<T extends ZodType = ZodType> {
       return;
     }
     await contracts.refresh(spec.last.contracts);
-    if (this.#mode === undefined) {
-      this.#openMode(base, spec.last);
+    if (work.mode === undefined) {
+      await work.open(spec.last);
     }
     if (spec.revision !== before) {
       this.#events.emit("spec", spec.last);
       this.#tellPause(spec.last.paused);
     }
     // Concurrency or pause may have changed.
-    this.#mode?.intake.pump();
-    this.#mode?.source.wake();
-  }
-
-  #openMode(base: Base, spec: GroupSpec): void {
-    const why = whyUnsupported(spec, this.#config);
-    if (why !== undefined) {
-      if (this.#refusedRevision !== base.spec.revision) {
-        this.#refusedRevision = base.spec.revision;
-        this.#log.error({ code: "unsupported_spec", error: why }, "spec cannot be used");
-      }
-      return;
-    }
-    for (const limit of whatIsNotPromised(spec)) {
-      this.#log.info({ limit }, "not promised");
-    }
-    this.#mode = openMode(spec.delivery.mode, {
-      base,
-      ledger: openLedger(spec.ledger, base, this.#metrics),
-      handler: withConcerns(this.#options, this.#options.middleware ?? [], this.#config),
-      stats: this.#stats,
-      ends: this.#ends(),
-      spec: () => base.spec.last ?? spec,
-      mayPull: () =>
-        this.#hasJoined && this.state === "running" && !this.#outage.isOn && !this.#breaker.isOpen,
-      onUnreachable: (error) => this.#onUnreachable(error),
-      onQueueLost: () => this.#metrics.queueLost(),
-    });
-    this.#watch(base, this.#mode);
-  }
-
-  #ends(): Ends {
-    return new Ends({
-      stats: this.#stats,
-      log: this.#log,
-      events: this.#events,
-      onStep: this.#options.onStep,
-      onAttempt: (failed) => this.#breaker.attemptEnded(failed),
-    });
-  }
-
-  #watch({ wire, config, log }: Base, { pull }: Mode): void {
-    if (pull !== undefined) {
-      this.#watchdog = new Watchdog({
-        wire,
-        config,
-        log,
-        pull,
-        stallMs: this.#options.stallMs ?? defaultStallMs,
-        isPullWanted: () => this.state === "running" && !this.#outage.isOn && !this.#breaker.isOpen,
-        onStalled: () => {
-          this.#metrics.pullRecreated();
-          this.#events.emit("stalled");
-        },
-      });
-    }
+    work.wake();
   }
 
   #tellPause(isPaused: boolean): void {
     if (isPaused !== this.#wasPaused) {
       this.#wasPaused = isPaused;
+      this.#log.info(isPaused ? "paused" : "resumed");
       this.#events.emit(isPaused ? "paused" : "resumed");
     }
   }
@@ -346,46 +292,21 @@ export class Worker<T extends ZodType = ZodType> {
     void this.drain();
   }
 
-  #onUnreachable(error: Error): void {
-    this.#stats.lastError = error.message;
-    if (this.#outage.begin(error)) {
-      this.#events.emit("degraded", { error: error.message });
-      this.#mode?.source.wake();
-    }
-  }
-
-  #onBreaker(isOpen: boolean): void {
-    this.#log.warn({ code: isOpen ? "breaker_open" : "breaker_closed" }, isOpen ? "degraded" : "recovered");
-    if (isOpen) {
-      this.#events.emit("degraded", { error: "too many attempts fail" });
-    } else {
-      this.#events.emit("recovered");
-    }
-    this.#mode?.source.wake();
-  }
-
   async #drain(): Promise<void> {
     this.#log.info({ state: "draining" }, "draining");
     this.#stopStart.abort();
     // A claim on its way would otherwise be made after the record was deleted.
     await this.#starting?.catch(() => undefined);
-    const mode = this.#mode;
+    const work = this.#work;
     let reason: WorkerEnd["reason"] = "drained";
-    if (mode !== undefined) {
+    if (work !== undefined) {
       // Handlers may still need the connection: returning what was not started comes before its end.
       const graceOver = new AbortController();
       const grace = delay(this.#config.graceMs, graceOver.signal).then(() => "grace" as const);
-      const finished = (async () => {
-        const idle = mode.intake.drain();
-        await mode.source.drain();
-        await idle;
-        await mode.intake.drain();
-        return "drained" as const;
-      })();
-      reason = await Promise.race([grace, finished]);
+      reason = await Promise.race([grace, work.drain().then(() => "drained" as const)]);
       graceOver.abort();
       if (reason === "grace") {
-        mode.handlers.abort(new Error("the grace of the drain is over"));
+        work.abort("the grace of the drain is over");
       }
     }
     await this.#close();
@@ -400,13 +321,11 @@ export class Worker<T extends ZodType = ZodType> {
       return;
     }
     const base = this.#base;
-    this.#watchdog?.close();
-    this.#breaker.close();
     if (base !== undefined) {
       if (!this.#isTaken) {
         await base.membership.leave();
       }
-      await this.#mode?.close();
+      await this.#work?.close();
       await closeBase(base);
       this.#log.info("left");
     }
@@ -419,19 +338,20 @@ export class Worker<T extends ZodType = ZodType> {
       hasJoined: this.#hasJoined,
       isConnected: this.#base?.connection.isUp === true,
       state: this.state,
-      isDegraded: this.#outage.isOn || this.#breaker.isOpen,
+      isDegraded: this.#work?.isDegraded === true,
     });
   }
 
   #snapshot() {
+    const mode = this.#work?.mode;
     const { spec } = this.#base ?? {};
     return {
-      inFlight: this.#mode?.handlers.count ?? 0,
-      held: this.#mode?.intake.count ?? 0,
-      suspects: this.#mode?.intake.suspectCount ?? 0,
+      inFlight: mode?.handlers.count ?? 0,
+      held: mode?.intake.count ?? 0,
+      suspects: mode?.intake.suspectCount ?? 0,
       concurrency: spec?.last?.concurrency ?? 0,
-      isDegraded: this.#outage.isOn || this.#breaker.isOpen,
-      isBreakerOpen: this.#breaker.isOpen,
+      isDegraded: this.#work?.isDegraded === true,
+      isBreakerOpen: this.#work?.isBreakerOpen === true,
       isPaused: this.state === "paused",
       isReady: this.#readiness().ok,
       specRevision: spec?.revision ?? 0,
@@ -452,8 +372,8 @@ export class Worker<T extends ZodType = ZodType> {
       contracts: this.#base?.contracts.names ?? [],
       inFlight,
       held,
-      oldest: this.#mode?.intake.oldest,
-      mode: this.#mode?.name ?? spec?.last?.delivery.mode ?? "pull",
+      oldest: this.#work?.mode?.intake.oldest,
+      mode: this.#work?.mode?.name ?? spec?.last?.delivery.mode ?? "pull",
     });
   }
 }

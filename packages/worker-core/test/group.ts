@@ -21,12 +21,18 @@ import type { NatsServer } from "@muster/testkit";
 import { waitFor } from "@muster/testkit";
 import { z } from "zod";
 import { conformanceHandler } from "../src/conformance/handler.ts";
-import type { Handler, WorkerConfig, WorkerOptions } from "../src/index.ts";
-import { Worker } from "../src/index.ts";
+import type { BatchHandler, Handler, WorkerConfig, WorkerOptions } from "../src/index.ts";
+import { type Middleware, Worker } from "../src/index.ts";
 
 /** Any JSON object with a text in it is a job. */
 export const Job = z.strictObject({ job: z.string() });
 export type Job = z.infer<typeof Job>;
+
+/** What a test may choose of a worker. */
+export type TestOptions = Partial<Pick<WorkerOptions<typeof Job>, "onStep" | "confirmAcks" | "stallMs">> & {
+  config?: Partial<WorkerConfig>;
+  middleware?: readonly Middleware[];
+};
 
 let names = 0;
 
@@ -50,12 +56,12 @@ export class TestGroup implements AsyncDisposable {
   static async create(server: NatsServer, spec: Partial<GroupSpecInput> = {}): Promise<TestGroup> {
     const nats = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 100 });
     const test = new TestGroup(server, nats, await jetstreamManager(nats));
-    await test.#provision();
+    await test.#provision(spec.delivery?.mode === "push");
     await test.apply(spec);
     return test;
   }
 
-  async #provision(): Promise<void> {
+  async #provision(isPush: boolean): Promise<void> {
     const { jsm, stream, group } = this;
     const kvm = new Kvm(this.js);
     for (const bucket of Object.values(buckets)) {
@@ -73,6 +79,7 @@ export class TestGroup implements AsyncDisposable {
     });
     await jsm.consumers.add(stream, {
       durable_name: group,
+      ...(isPush ? { deliver_subject: `muster.push.${stream}.${group}`, deliver_group: group } : {}),
       ack_policy: "explicit",
       filter_subjects: [`${stream}.>`, replayFilter(stream, group)],
       ack_wait: 30_000_000_000,
@@ -126,18 +133,22 @@ export class TestGroup implements AsyncDisposable {
   /** Starts a worker in this process; the handler obeys the message's directive unless another is given. */
   async worker(
     handler: Handler<Job> = conformanceHandler,
-    options: {
-      config?: Partial<WorkerConfig>;
-      onStep?: NonNullable<WorkerOptions<typeof Job>["onStep"]>;
-    } = {},
+    options: TestOptions = {},
   ): Promise<Worker<typeof Job>> {
-    const { onStep } = options;
-    const worker = new Worker({
-      contract: Job,
-      handler,
-      config: this.config(options.config),
-      ...(onStep === undefined ? {} : { onStep }),
-    });
+    const { config, ...rest } = options;
+    return this.#start(new Worker({ contract: Job, handler, config: this.config(config), ...rest }));
+  }
+
+  /** Starts a worker with a batch handler in this process. */
+  async batchWorker(
+    batchHandler: BatchHandler<Job>,
+    options: Omit<TestOptions, "middleware"> = {},
+  ): Promise<Worker<typeof Job>> {
+    const { config, ...rest } = options;
+    return this.#start(new Worker({ contract: Job, batchHandler, config: this.config(config), ...rest }));
+  }
+
+  async #start(worker: Worker<typeof Job>): Promise<Worker<typeof Job>> {
     this.#workers.push(worker);
     await worker.start();
     return worker;

@@ -1,5 +1,6 @@
 import { delay } from "../clock.ts";
 import { PermanentError, RetryableError, Snooze } from "../errors.ts";
+import type { BatchContext, BatchMessage } from "../batch.ts";
 import type { Context } from "../handle.ts";
 
 /** What the header `Muster-Conformance` tells the handler to do. */
@@ -26,17 +27,59 @@ export async function conformanceHandler(_body: unknown, context: Context): Prom
   const { verb, values } = readDirective(context.headers["Muster-Conformance"]);
   const times = values["times"];
   if (times === undefined || context.attempt <= Number(times)) {
-    await obey(verb, values, context);
+    const result = await obey(verb, values, context);
+    if (result !== undefined) {
+      return result;
+    }
   }
-  return { event_id: context.eventId, subject: context.subject };
+  return resultOf(context);
 }
 
-async function obey(verb: string, values: Readonly<Record<string, string>>, context: Context): Promise<void> {
+/** The same for several messages at once: each message's directive makes its outcome. */
+export async function conformanceBatchHandler(
+  messages: readonly BatchMessage<unknown>[],
+  context: BatchContext,
+): Promise<unknown[]> {
+  return Promise.all(
+    messages.map(async (message) => {
+      try {
+        // A message of a batch has all that a directive asks for, but for what the batch shares.
+        const result = await conformanceHandler(message.value, withShared(message, context));
+        return typeof result === "object" ? { ...result, batch: messages.length } : result;
+      } catch (error) {
+        return error;
+      }
+    }),
+  );
+}
+
+function withShared(message: BatchMessage<unknown>, batch: BatchContext): Context {
+  const { eventId, attempt, history, subject, headers, sequence, replayNumber, signal } = message;
+  const { nats, log } = batch;
+  return {
+    ...{ eventId, attempt, history, subject, headers, sequence, replayNumber, signal, nats, log },
+    // Asking for it is an error where there is none.
+    get tx() {
+      return batch.tx;
+    },
+  };
+}
+
+function resultOf({ eventId: event_id, subject, attempt }: Context) {
+  return { event_id, subject, attempt };
+}
+
+/** Does what the verb says; gives a result where the verb is about results. */
+async function obey(
+  verb: string,
+  values: Readonly<Record<string, string>>,
+  context: Context,
+): Promise<unknown> {
   const text = values["text"] ?? verb;
   const delayMs = values["delay_ms"] === undefined ? undefined : Number(values["delay_ms"]);
   switch (verb) {
     case "return":
-      return;
+      return undefined;
     case "permanent":
       throw new PermanentError(text);
     case "retryable":
@@ -53,7 +96,20 @@ async function obey(verb: string, values: Readonly<Record<string, string>>, cont
     case "exit":
       process.kill(process.pid, "SIGKILL");
       return new Promise(() => undefined);
+    case "result":
+      return resultOfBytes(Number(values["bytes"] ?? 0));
+    case "sql":
+      await context.tx.query("insert into muster_conformance_effects(event_id, member) values ($1, $2)", [
+        context.eventId,
+        process.env["WORKER_ID"] ?? "",
+      ]);
+      return undefined;
     default:
       throw new PermanentError(`unknown conformance verb ${verb}`);
   }
+}
+
+/** A result of so many bytes as compact JSON; -1: one that is no JSON. */
+function resultOfBytes(bytes: number): unknown {
+  return bytes < 0 ? Number.NaN : "x".repeat(Math.max(0, bytes - 2));
 }

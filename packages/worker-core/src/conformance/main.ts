@@ -1,14 +1,17 @@
 import { z } from "zod";
 import { runWorker } from "../run.ts";
 import type { Step } from "../ends.ts";
-import { conformanceHandler } from "./handler.ts";
+import { conformanceBatchHandler, conformanceHandler } from "./handler.ts";
 
 const killAt = process.env["MUSTER_CONFORMANCE_KILL_AT"];
+const onStep = (step: Step): void => {
+  if (step === killAt) {
+    process.kill(process.pid, "SIGKILL");
+  }
+};
 
-await runWorker(z.unknown(), conformanceHandler, {
-  onStep: (step: Step) => {
-    if (step === killAt) {
-      process.kill(process.pid, "SIGKILL");
-    }
-  },
-});
+if (process.env["MUSTER_CONFORMANCE_HANDLER"] === "batch") {
+  await runWorker(z.unknown(), { batchHandler: conformanceBatchHandler }, { onStep });
+} else {
+  await runWorker(z.unknown(), conformanceHandler, { onStep });
+}

@@ -83,8 +83,7 @@ export class KvLedger implements Ledger {
       }
       lookUp = await this.lookUpAgain(message, lookUp);
     }
-    // The account loses a sequence, which `verify` shows; the message is settled all the same.
-    return lookUp;
+    throw new MusterError("unreachable", `ledger row of ${message.eventId} keeps changing`);
   }
 
   /** A bucket has none: an effect outside of the row cannot be committed with it. */

@@ -3,17 +3,33 @@ import type { Base } from "../base.ts";
 import type { Metrics } from "../metrics.ts";
 import { KvLedger } from "./kv.ts";
 import type { Ledger } from "./ledger.ts";
-import { noLedger } from "./none.ts";
+import { NoLedger } from "./none.ts";
 
-/** The ledger that the group's spec names. */
-export function openLedger(kind: GroupSpec["ledger"], base: Base, metrics: Metrics): Ledger {
-  switch (kind) {
+/** The ledger that the group's spec names. Throws `unreachable` or `ledger_schema` where it cannot be used yet. */
+export async function openLedger(spec: GroupSpec, base: Base, metrics: Metrics): Promise<Ledger> {
+  const { kv, config } = base;
+  switch (spec.ledger) {
     case "none":
-      return noLedger;
+      return new NoLedger(kv, config);
     case "kv":
-      return timed(new KvLedger(base.kv, base.config), metrics);
+      return timed(new KvLedger(kv, config), metrics);
     case "postgres":
-      throw new Error("postgres is opened elsewhere");
+      return timed(await openPostgres(spec, base), metrics);
+  }
+}
+
+async function openPostgres(spec: GroupSpec, { config, log, ...base }: Base): Promise<Ledger> {
+  // Loaded only where a group uses it: the client costs every other worker time and memory at its start.
+  const { PostgresLedger } = await import("./postgres.ts");
+  const { stream, group, workerId, databaseUrl = "" } = config;
+  const ackWaitMs = (): number => base.spec.last?.ack_wait_ms ?? spec.ack_wait_ms;
+  const ledger = new PostgresLedger({ databaseUrl, stream, group, workerId, ackWaitMs, log });
+  try {
+    await ledger.migrate();
+    return ledger;
+  } catch (error) {
+    await ledger.close();
+    throw error;
   }
 }
 

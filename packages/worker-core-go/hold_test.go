@@ -107,8 +107,8 @@ func TestASpecHasDefaultsAndRules(t *testing.T) {
 	spec, err := parseSpec([]byte(`{"v":1,"stream":"S","group":"g","contracts":["a"],"subjects":["a.>"],"timeout_ms":1e3,"retry":{"jitter":0},"new":1}`), 7, "S", "g")
 	must(t, err)
 	equal(t, *spec, Spec{
-		Stream: "S", Group: "g", Contracts: []string{"a"}, Delivery: map[string]any{"mode": "pull"}, Ledger: "kv",
-		AckWaitMs: 30_000, Concurrency: 10, TimeoutMs: 1000, Revision: 7,
+		Stream: "S", Group: "g", Contracts: []string{"a"}, Subjects: []string{"a.>"}, Delivery: SpecDelivery{Mode: "pull"}, Ledger: "kv",
+		AckWaitMs: 30_000, MaxAckPending: 200_000, Concurrency: 10, TimeoutMs: 1000, Revision: 7,
 		Retry: SpecRetry{MaxAttempts: 5, BackoffMs: []int64{1000, 5000, 30_000, 120_000}, MaxSnoozeMs: 3_600_000},
 	})
 	for _, bad := range []string{`{}`, `{"v":2,"stream":"S","group":"g","contracts":["a"],"subjects":["a.>"]}`, `{"v":1,"stream":"S","group":"other","contracts":["a"],"subjects":["a.>"]}`} {

@@ -5,7 +5,7 @@ import (
 	_ "embed" // for the schema
 	"encoding/json"
 	"log/slog"
-	"reflect"
+	"strings"
 	"sync"
 )
 
@@ -21,20 +21,58 @@ var specSchema []byte
 
 var specVerdict = sync.OnceValues(func() (*verdict, error) { return newVerdict("group-spec", specSchema) })
 
+// The delivery modes and ledgers of the protocol, and the stream token of core NATS queue groups.
+const (
+	modePull       = "pull"
+	modeBatch      = "batch"
+	modePush       = "push"
+	modeQueue      = "queue"
+	ledgerNone     = "none"
+	ledgerKV       = "kv"
+	ledgerPostgres = "postgres"
+	coreStream     = "core"
+)
+
 // Spec is the desired state of the group, as far as a member needs it.
 type Spec struct {
-	Stream      string         `json:"stream"`
-	Group       string         `json:"group"`
-	Contracts   []string       `json:"contracts"`
-	Delivery    map[string]any `json:"delivery"`
-	Ledger      string         `json:"ledger"`
-	AckWaitMs   int64          `json:"ack_wait_ms"`
-	Concurrency int            `json:"concurrency"`
-	TimeoutMs   int64          `json:"timeout_ms"`
-	Retry       SpecRetry      `json:"retry"`
-	Paused      bool           `json:"paused"`
+	Stream    string   `json:"stream"`
+	Group     string   `json:"group"`
+	Contracts []string `json:"contracts"`
+	// Subjects the group takes, filters among them.
+	Subjects []string     `json:"subjects"`
+	Delivery SpecDelivery `json:"delivery"`
+	Ledger   string       `json:"ledger"`
+	// AckWaitMs is how long a message is a member's own after its last extension.
+	AckWaitMs int64 `json:"ack_wait_ms"`
+	// MaxAckPending bounds what the whole group has in flight or backing off.
+	MaxAckPending int `json:"max_ack_pending"`
+	// Concurrency is how many handlers a member runs at once.
+	Concurrency int `json:"concurrency"`
+	// TimeoutMs is the deadline of a handler.
+	TimeoutMs int64     `json:"timeout_ms"`
+	Retry     SpecRetry `json:"retry"`
+	// Breaker is nil where there is none.
+	Breaker *SpecBreaker `json:"breaker"`
+	Paused  bool         `json:"paused"`
 	// Revision of the key the spec was read from.
 	Revision uint64 `json:"-"`
+}
+
+// SpecDelivery is how messages come to the members.
+type SpecDelivery struct {
+	// Mode is pull, batch, push or queue.
+	Mode string `json:"mode"`
+	// Size of a batch, and how long its oldest message waits for it to fill.
+	Size   int   `json:"size"`
+	WaitMs int64 `json:"wait_ms"`
+}
+
+// SpecBreaker is when a member stops taking messages because too many attempts fail.
+type SpecBreaker struct {
+	FailureShare float64 `json:"failure_share"`
+	MinAttempts  int     `json:"min_attempts"`
+	WindowMs     int64   `json:"window_ms"`
+	PauseMs      int64   `json:"pause_ms"`
 }
 
 // SpecRetry is when failed attempts come back.
@@ -48,12 +86,23 @@ type SpecRetry struct {
 
 func defaultSpec() Spec {
 	return Spec{
-		Ledger:      "kv",
-		AckWaitMs:   30_000,
-		Concurrency: 10,
-		TimeoutMs:   60_000,
-		Retry:       SpecRetry{MaxAttempts: 5, Jitter: 0.2, MaxSnoozeMs: 3_600_000},
+		Delivery:      SpecDelivery{Mode: modePull},
+		Ledger:        ledgerKV,
+		AckWaitMs:     30_000,
+		MaxAckPending: 200_000,
+		Concurrency:   10,
+		TimeoutMs:     60_000,
+		Retry:         SpecRetry{MaxAttempts: 5, Jitter: 0.2, MaxSnoozeMs: 3_600_000},
 	}
+}
+
+// UnmarshalJSON fills in the defaults of what is left out.
+func (b *SpecBreaker) UnmarshalJSON(data []byte) error {
+	type plain SpecBreaker
+	breaker := plain{MinAttempts: 20, WindowMs: 10_000, PauseMs: 5000}
+	err := json.Unmarshal(data, &breaker)
+	*b = SpecBreaker(breaker)
+	return err
 }
 
 // parseSpec reads a spec and fills in the defaults. The error is of [CodeBadSpec].
@@ -77,8 +126,8 @@ func parseSpec(data []byte, revision uint64, stream, group string) (*Spec, error
 	if spec.Stream != stream || spec.Group != group {
 		return bad("it is the spec of "+GroupKey(spec.Stream, spec.Group), nil)
 	}
-	if spec.Delivery == nil {
-		spec.Delivery = map[string]any{"mode": "pull"}
+	if problems := specProblems(&spec); len(problems) > 0 {
+		return bad(strings.Join(problems, "; "), nil)
 	}
 	if spec.Retry.BackoffMs == nil {
 		spec.Retry.BackoffMs = []int64{1000, 5000, 30_000, 120_000}
@@ -130,7 +179,7 @@ func (p *specPoll) restartNeeded() []string {
 	if p.first == nil {
 		return needed
 	}
-	if !reflect.DeepEqual(p.first.Delivery, p.last.Delivery) {
+	if p.first.Delivery != p.last.Delivery {
 		needed = append(needed, "delivery")
 	}
 	if p.first.Ledger != p.last.Ledger {
@@ -163,7 +212,7 @@ func (p *specPoll) poll(ctx context.Context) error {
 
 func (p *specPoll) take(entry kvEntry) {
 	spec, err := parseSpec(entry.value, entry.revision, p.stream, p.group)
-	if err == nil && p.first == nil && (spec.Delivery["mode"] != "pull" || spec.Ledger != "kv") {
+	if err == nil && p.first == nil && (spec.Delivery.Mode != modePull || spec.Ledger != ledgerKV) {
 		err = &Error{Code: CodeBadSpec, Message: "this core knows delivery pull with ledger kv"}
 	}
 	if err != nil {

@@ -129,6 +129,18 @@ func TestBackoff(t *testing.T) {
 	})
 }
 
+func TestSpecProblems(t *testing.T) {
+	type specCase struct {
+		Spec     json.RawMessage `json:"spec"`
+		Problems []string        `json:"problems"`
+	}
+	vectors(t, "spec-problems.json", func(t *testing.T, c specCase) {
+		spec := defaultSpec()
+		must(t, json.Unmarshal(c.Spec, &spec))
+		equal(t, specProblems(&spec), c.Problems)
+	})
+}
+
 func TestNames(t *testing.T) {
 	type nameCase struct {
 		Kind, Value string

@@ -54,7 +54,9 @@ export async function machineWithout(...lacks: readonly Lack[]): Promise<Machine
   if (!lacking("programs", "nats-server") && !existsSync(join(ownHome, "bin/nats-server")))
     await link(findNatsServer(), join(bin, "nats-server"));
 
-  const own = { PATH: bin, MUSTER_NATS_SERVER: "", NATS_URL: "", CI: "" };
+  // The logs that a failed demo leaves go with the machine.
+  const own = { PATH: bin, TMPDIR: join(tree, "tmp"), MUSTER_NATS_SERVER: "", NATS_URL: "", CI: "" };
+  await mkdir(own.TMPDIR);
   return {
     tree,
     muster: (args, env = {}) =>

@@ -26,8 +26,8 @@ export type PostgresServer = {
   readonly pid: number;
   /** Resolves when the server that runs now ends, for whatever reason. */
   readonly exited: Promise<unknown>;
-  /** Runs SQL as the owner, each statement by itself, and returns the rows as text, columns parted by `|`. */
-  psql(sql: string): Promise<string>;
+  /** Runs SQL as the owner and returns the rows as text, columns parted by `|`. In `database` where a URL is given. */
+  psql(sql: string, database?: string): Promise<string>;
   /** Ends the server and all its sessions at once (SIGKILL unless told otherwise) and waits until it is gone. */
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** Kills it if it runs, and starts it again on the same port and data. */
@@ -75,8 +75,8 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     await kill("SIGINT");
     await rm(scratch, { recursive: true, force: true });
   };
-  const psql = async (sql: string): Promise<string> => {
-    const args = ["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql];
+  const psql = async (sql: string, database = url): Promise<string> => {
+    const args = ["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql];
     return (await run(join(bin, "psql"), args)).stdout.trim();
   };
   try {

@@ -5,10 +5,10 @@ import { root, say } from "./setup/tools.ts";
 
 const folder = join(root, "benchmarks");
 
-/** Runs a benchmark by name (default `pull`) with the arguments that follow; `--json` gives one object on the last line. */
+/** Runs a benchmark by name (default `core`) with the arguments that follow; `--json` gives one object on the last line. */
 export async function bench(args: readonly string[]): Promise<number> {
   const named = args[0] !== undefined && !args[0].startsWith("-");
-  const name = named ? (args[0] ?? "pull") : "pull";
+  const name = named ? (args[0] ?? "core") : "core";
   const names = readdirSync(folder).flatMap((file) =>
     file.endsWith(".bench.ts") ? [file.slice(0, -9)] : [],
   );

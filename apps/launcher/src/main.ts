@@ -8,7 +8,7 @@ const help = `Usage: ./muster <command>
   up              NATS, control plane and one worker of each language until Ctrl-C
   dev             the same fleet, reloading on change (pnpm turbo dev)
   worker ts|go|py run one worker with the environment given (--conformance: the one the scenarios use)
-  bench [name]    benchmarks against the raw client (default: pull)
+  bench [name]    benchmarks against the raw client (default: core)
   doctor tools    versions found, and how to mend what is missing
   groups, orders, dlq, verify …   the control plane's commands (./muster groups --help)
 `;

@@ -72,9 +72,25 @@ export class Membership {
 
   /** Deletes the record: a member that leaves is no crash. */
   async leave(): Promise<void> {
-    if (this.#revision !== undefined) {
-      const { key } = this.#entry();
-      await this.#kv.delete(buckets.members, key, this.#revision).catch(() => undefined);
+    if (this.#revision === undefined) {
+      return;
+    }
+    const { key } = this.#entry();
+    try {
+      for (let round = 1; round <= 3; round++) {
+        if ((await this.#kv.delete(buckets.members, key, this.#revision)).ok) {
+          return;
+        }
+        // A last heartbeat was still on its way: the record is ours, at another revision.
+        const entry = await this.#kv.get(buckets.members, key);
+        if (entry.kind !== "value" || instanceOf(entry.value) !== this.instance) {
+          return;
+        }
+        this.#revision = entry.revision;
+      }
+    } catch (error) {
+      this.#log.debug({ code: "unreachable", error: String(error) }, "heartbeat not written");
+    } finally {
       this.#revision = undefined;
     }
   }

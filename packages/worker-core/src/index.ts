@@ -15,5 +15,5 @@ export type { PublishOptions } from "./publish-message.ts";
 export type { Published, PublisherOptions, PublishItem, PublishResult } from "./publisher.ts";
 export { Publisher } from "./publisher.ts";
 export { runWorker } from "./run.ts";
-export type { WorkerEnd, WorkerOptions } from "./worker.ts";
 export { Worker } from "./worker.ts";
+export type { WorkerEnd, WorkerOptions } from "./worker-options.ts";

@@ -7,8 +7,8 @@ import type { Step } from "./ends.ts";
 import type { Handler } from "./handle.ts";
 import type { Logger } from "./log.ts";
 import type { Middleware } from "./middleware.ts";
-import type { WorkerEnd } from "./worker.ts";
 import { Worker } from "./worker.ts";
+import type { WorkerEnd } from "./worker-options.ts";
 
 const exitCodes: Record<WorkerEnd["reason"], number> = { drained: 0, grace: 1, forced: 1, taken: 3 };
 

@@ -1,67 +1,27 @@
 import { randomUUID } from "node:crypto";
 import type { MemberRecord } from "@muster/contracts";
 import { memberSubject, MusterError } from "@muster/contracts";
-import type { ZodType, z } from "zod";
+import type { ZodType } from "zod";
 import type { Base } from "./base.ts";
 import { closeBase, openBase } from "./base.ts";
-import type { BatchHandler } from "./batch.ts";
 import { delay, isoTime } from "./clock.ts";
 import { withConcerns } from "./concerns.ts";
 import type { WorkerConfig } from "./config.ts";
 import { coreVersion } from "./config.ts";
 import type { Connection } from "./connection.ts";
 import { openConnection } from "./connection.ts";
-import type { Step } from "./ends.ts";
 import type { WorkerEvents } from "./events.ts";
 import { Events } from "./events.ts";
-import type { Handler } from "./handle.ts";
 import { isLive, whyNotReady } from "./health.ts";
 import type { HttpEndpoint } from "./http.ts";
 import { startHttp } from "./http.ts";
 import type { Logger } from "./log.ts";
 import { createLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
-import type { Middleware } from "./middleware.ts";
 import { memberRecord } from "./record.ts";
 import { Stats } from "./stats.ts";
 import { Work } from "./work.ts";
-
-/** What a worker is made of. */
-export type WorkerOptions<T extends ZodType> = {
-  /** Gives the handler its type; what is accepted is decided by the group's contract in NATS. */
-  contract: T;
-  config: WorkerConfig;
-  /** Default: JSON lines on stdout. */
-  log?: Logger;
-  /**
-   * Ask the server to confirm each ack before its place is given to the next message. Costs about a third of the
-   * speed, and narrows, but does not close, the time in which a killed server forgets an ack. Default: false.
-   */
-  confirmAcks?: boolean;
-  /** Silence of a pull, in milliseconds, after which the watchdog asks the server. Default: 30,000. */
-  stallMs?: number;
-  /** Called when a delivery passes a step, for tests. */
-  onStep?: (step: Step, message: { sequence: number; eventId: string }) => void;
-} & (
-  | {
-      handler: Handler<z.infer<T>>;
-      batchHandler?: never;
-      /** Run around each call of the handler, the first one outermost. Default: none. */
-      middleware?: readonly Middleware[];
-    }
-  | {
-      /** In a group of mode `batch` it gets several messages at once, in the other modes one. */
-      batchHandler: BatchHandler<z.infer<T>>;
-      handler?: never;
-      middleware?: never;
-    }
-);
-
-/** How a worker's life ended. */
-export interface WorkerEnd {
-  /** `drained`: all that ran has ended. `grace`: handlers still ran. `forced`: told to stop at once. `taken`: the id is another's. */
-  readonly reason: "drained" | "grace" | "forced" | "taken";
-}
+import type { WorkerEnd, WorkerOptions } from "./worker-options.ts";
 
 const defaultStallMs = 30_000;
 

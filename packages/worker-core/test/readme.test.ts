@@ -1,4 +1,5 @@
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { startNats, startProcess } from "@muster/testkit";
 import { TestGroup } from "./group.ts";
@@ -38,3 +39,40 @@ test("the README's handler runs as it stands there", async () => {
     await rm(file);
   }
 });
+
+test("every example of the README type-checks", async () => {
+  const readme = await readFile(new URL("../README.md", import.meta.url), "utf8");
+  const blocks = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, block = ""]) => block);
+  const folder = new URL("readme-examples.gen/", import.meta.url);
+  await mkdir(folder, { recursive: true });
+  try {
+    for (const [n, block] of blocks.entries()) {
+      await writeFile(new URL(`example-${n}.ts`, folder), withWorld(block));
+    }
+    const options = { extends: "../../../../tsconfig.base.json", include: ["*.ts"] };
+    await writeFile(new URL("tsconfig.json", folder), JSON.stringify(options));
+    const tsc = fileURLToPath(new URL("../node_modules/.bin/tsc", import.meta.url));
+    await using check = startProcess("tsc", [tsc, "-p", fileURLToPath(folder)]);
+    expect((await check.exited).code, check.lines.join("\n")).toBe(0);
+    expect(blocks.length).toBeGreaterThan(5);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}, 60_000);
+
+/** An example with what the reader has around it: imports it does not repeat, and things of his own. */
+function withWorld(block: string): string {
+  if (block.includes("import ")) {
+    return block;
+  }
+  return `import type { NatsConnection } from "@nats-io/transport-node";
+import { OrderV1 } from "@muster/contracts";
+import { type Middleware, PermanentError, Publisher, readConfig, runWorker, Worker } from "@muster/worker-core";
+declare const nats: NatsConnection;
+declare const order: OrderV1;
+declare const many: { subject: string; value: OrderV1 }[];
+declare const handler: (order: OrderV1) => unknown;
+export const world: unknown[] = [PermanentError, Publisher, readConfig, runWorker, Worker, nats, order, many, handler];
+export type World = Middleware;
+${block}`;
+}

@@ -191,7 +191,7 @@ class Group:
         return event_id
 
     async def row(self, event_id: str) -> dict[str, Any] | None:
-        from muster_worker.keys import ledger_key
+        from muster_worker.protocol.keys import ledger_key
 
         kv = await self.js.key_value("MUSTER_LEDGER")
         try:
@@ -241,9 +241,11 @@ class Group:
         }
         return Config(**{**values, **changes})
 
-    def worker(self, handler: Handler, **changes: Any) -> Worker:
-        config = self.config(**changes)
-        return Worker(handler, config, log=create_log("debug", {}, self.logs))
+    def worker(
+        self, handler: Handler | None = None, options: dict[str, Any] | None = None, **changes: Any
+    ) -> Worker:
+        log = create_log("debug", {}, self.logs)
+        return Worker(handler, self.config(**changes), log=log, **(options or {}))
 
     def logged(self, text: str) -> bool:
         return f'"msg": "{text}"' in self.logs.getvalue()

@@ -9,48 +9,30 @@ from typing import Any
 import pytest
 from support import Group
 
-from muster_worker.clock import Instant
-from muster_worker.connection import connect
+from muster_worker.connection import open_connection
 from muster_worker.errors import Unreachable
-from muster_worker.keys import LEDGER, ledger_key
-from muster_worker.ledger import Found, Ledger
+from muster_worker.kv import Kv
+from muster_worker.ledger.kv import KvLedger
+from muster_worker.ledger.ledger import LookUp
 from muster_worker.log import create_log
 from muster_worker.message import Message
-from muster_worker.reply import AckReply
+from muster_worker.msg import Msg
+from muster_worker.protocol.keys import LEDGER, ledger_key
 from muster_worker.wire import Wire
 
 
-async def _nothing() -> None:
-    """Nobody waits for the connection to go or come."""
-
-
 @pytest.fixture
-async def ledger(group: Group) -> AsyncIterator[Ledger]:
-    log = create_log("debug", {}, group.logs)
-    connection = await connect(group.config(), log, on_disconnect=_nothing, on_reconnect=_nothing)
-    yield Ledger(Wire(connection, "$JS.API"), group.stream, group.group)
+async def ledger(group: Group) -> AsyncIterator[KvLedger]:
+    config = group.config()
+    connection = await open_connection(config, create_log("debug", {}, group.logs))
+    yield KvLedger(Kv(Wire(connection), "$JS.API"), config)
     await connection.close()
 
 
 def older_copy(group: Group) -> Message:
     """Sequence 7, stored before the one at 42 died."""
-    return Message(
-        reply="",
-        ack=AckReply(
-            stream=group.stream,
-            consumer=group.group,
-            delivered=2,
-            seq=7,
-            store_time="100",
-            pending=0,
-        ),
-        subject="",
-        headers={},
-        body=b"{}",
-        event_id="e1",
-        replay_number=0,
-        extended=Instant.now(),
-    )
+    msg = Msg("", "", b"{}")
+    return Message(msg, group.stream, group.group, 7, "100", 2, event_id="e1")
 
 
 async def put_row(group: Group, message: Message, **changes: Any) -> None:
@@ -77,7 +59,7 @@ async def sequences(group: Group) -> list[int]:
     return list(row["sequences"])
 
 
-async def test_a_stale_message_joins_the_row_as_it_is_now(group: Group, ledger: Ledger) -> None:
+async def test_a_stale_message_joins_the_row_as_it_is_now(group: Group, ledger: KvLedger) -> None:
     message = older_copy(group)
     await put_row(group, message)
     seen = await ledger.look_up(message)
@@ -99,13 +81,13 @@ async def test_a_stale_message_joins_the_row_as_it_is_now(group: Group, ledger: 
 
 @pytest.mark.parametrize("status", ["done", "dead"])
 async def test_a_row_that_keeps_changing_is_unreachable(
-    group: Group, ledger: Ledger, status: str, monkeypatch: pytest.MonkeyPatch
+    group: Group, ledger: KvLedger, status: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message = older_copy(group)
     look_up = ledger.look_up
     others = itertools.count(50)
 
-    async def raced(message: Message) -> Found:
+    async def raced(message: Message) -> LookUp:
         found = await look_up(message)
         await put_row(group, message, status=status, sequences=[next(others)])
         return found

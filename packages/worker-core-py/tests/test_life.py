@@ -9,7 +9,7 @@ from typing import Any
 from support import Group, NatsServer, group_on, until
 
 from muster_worker import Context, PermanentError
-from muster_worker.keys import member_key
+from muster_worker.protocol.keys import member_key
 
 
 async def echo(order: Any, ctx: Context) -> Any:
@@ -58,17 +58,17 @@ async def test_a_drain_finishes_what_runs_and_returns_the_rest(group: Group) -> 
             return info.num_ack_pending == 2
 
         await until("both held", both_held)
-        worker.drain()
+        draining = asyncio.create_task(worker.drain())
 
         # The other one is pending again before the handler is done: it was returned at once.
         async def returned() -> bool:
             info = await group.js.consumer_info(group.stream, "g1")
-            return bool(info.num_ack_pending == 2 and worker._stats.counts["returned"] == 1)
+            return bool(info.num_ack_pending == 2 and worker.metrics.deliveries["returned"] == 1)
 
         await until("returned", returned)
         go_on.set()
-        assert worker._serving is not None
-        assert await worker._serving == 0
+        await draining
+        assert await worker.closed() == "drained"
     assert ran == ["a"]
     assert await group.settled("a", "done")
     assert await group.row("b") is None
@@ -86,9 +86,8 @@ async def test_handlers_still_running_after_the_grace_end_with_1(group: Group) -
     async with group.worker(handler, grace_ms=100) as worker:
         await group.publish()
         await started.wait()
-        worker.drain()
-        assert worker._serving is not None
-        assert await worker._serving == 1
+        await worker.drain()
+        assert await worker.closed() == "grace"
 
 
 async def test_drains_on_command(group: Group) -> None:
@@ -96,8 +95,7 @@ async def test_drains_on_command(group: Group) -> None:
         subject = f"muster.member.{group.stream}.g1.m2.drain"
         answer = await group.nc.request(subject, b"", timeout=5)
         assert json.loads(answer.data) == {"ok": True}
-        assert worker._serving is not None
-        assert await worker._serving == 0
+        assert await worker.closed() == "drained"
 
 
 async def test_waits_for_a_spec_that_comes_later(group: Group) -> None:
@@ -119,7 +117,7 @@ async def test_a_bad_spec_leaves_the_good_one_in_force(group: Group) -> None:
         await group.put("MUSTER_GROUPS", f"{group.stream}.g1", {"v": 1, "concurrency": "many"})
 
         async def refused() -> bool:
-            return group.logged("spec refused")
+            return group.logged("spec cannot be used")
 
         await until("refused", refused)
         event_id = await group.publish()
@@ -136,18 +134,23 @@ async def test_a_pause_takes_hold_and_ends(group: Group) -> None:
             return found and found["state"] == "paused"
 
         await until("paused", paused)
-        assert worker._puller.outstanding == 0
+        assert worker._work is not None
+        assert worker._work.mode is not None
+        assert worker._work.mode.pull is not None
+        assert worker._work.mode.pull.outstanding == 0
         await group.put_spec(paused=False)
         await group.settled(event_id, "done")
 
 
 async def test_refuses_an_id_that_lives_and_takes_over_one_that_does_not(group: Group) -> None:
     async with group.worker(echo, member="same"):
-        assert await group.worker(echo, member="same").serve() == 3
+        second = group.worker(echo, member="same")
+        await second.start()
+        assert await second.closed() == "taken"
     dead = {"v": 1, "instance": "gone"}
     await group.put("MUSTER_MEMBERS", f"{group.stream}.g1.same", dead)
     async with group.worker(echo, member="same") as worker:
-        assert worker.joined.is_set()
+        assert worker.state == "running"
 
 
 async def test_a_replay_shows_the_original_subject(group: Group) -> None:
@@ -222,7 +225,7 @@ async def test_goes_on_after_the_server_was_killed(free_server: NatsServer) -> N
         free_server.kill()
 
         async def away() -> bool:
-            return not worker._wire.is_connected
+            return worker._base is not None and not worker._base.connection.is_up
 
         await until("disconnected", away)
         free_server.start()
@@ -242,28 +245,28 @@ async def test_joins_when_the_server_comes_up_later(free_server: NatsServer) -> 
         event_id = await group.publish()
         free_server.kill()
         worker = group.worker(echo)
-        serving = asyncio.create_task(worker.serve())
+        starting = asyncio.create_task(worker.start())
 
         async def complained() -> bool:
-            return group.logged("connection error")
+            return group.logged("disconnected")
 
-        await until("connection error", complained)
+        await until("disconnected", complained)
         free_server.start()
         await group.settled(event_id, "done")
-        worker.drain()
-        assert await serving == 0
+        await starting
+        await worker.drain()
 
 
 async def test_stops_while_the_server_is_away(free_server: NatsServer) -> None:
     async with group_on(free_server) as group:
         free_server.kill()
         worker = group.worker(echo)
-        serving = asyncio.create_task(worker.serve())
+        starting = asyncio.create_task(worker.start())
 
         async def complained() -> bool:
-            return group.logged("connection error")
+            return group.logged("disconnected")
 
-        await until("connection error", complained)
-        worker.drain()
-        assert await asyncio.wait_for(serving, 10) == 0
+        await until("disconnected", complained)
+        await asyncio.wait_for(worker.drain(), 10)
+        await starting
         free_server.start()

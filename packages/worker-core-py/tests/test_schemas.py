@@ -11,10 +11,10 @@ import pytest
 from support import ROOT, Group
 
 from muster_worker import Context, MusterError, PermanentError, RetryableError
-from muster_worker.spec import parse_spec
+from muster_worker.protocol.spec import parse_spec
 
 SCHEMAS = ROOT / "packages" / "contracts" / "schemas"
-OWN_COPY = Path(__file__).resolve().parents[1] / "src" / "muster_worker" / "schemas"
+OWN_COPY = Path(__file__).resolve().parents[1] / "src" / "muster_worker" / "protocol" / "documents"
 
 
 def check(name: str, value: Any) -> None:
@@ -32,8 +32,8 @@ def test_the_copied_schema_is_the_committed_one() -> None:
 
 def test_a_spec_gets_its_defaults() -> None:
     raw = {"v": 1, "stream": "S", "group": "g", "contracts": ["n.v1"], "subjects": ["s.>"]}
-    spec = parse_spec(json.dumps(raw).encode(), 7, "S", "g")
-    assert (spec.revision, spec.mode, spec.ledger, spec.concurrency) == (7, "pull", "kv", 10)
+    spec = parse_spec(json.dumps(raw).encode(), "S", "g")
+    assert (spec.delivery.mode, spec.ledger, spec.concurrency) == ("pull", "kv", 10)
     assert spec.retry.backoff_ms == (1000, 5000, 30000, 120000)
 
 
@@ -41,7 +41,7 @@ def test_a_spec_gets_its_defaults() -> None:
 def test_refuses_a_spec(change: dict[str, Any]) -> None:
     raw = {"v": 1, "stream": "S", "group": "g", "contracts": ["n.v1"], "subjects": ["s.>"]}
     with pytest.raises(MusterError):
-        parse_spec(json.dumps(raw | change).encode(), 7, "S", "g")
+        parse_spec(json.dumps(raw | change).encode(), "S", "g")
 
 
 async def test_what_is_written_passes(group: Group) -> None:

@@ -10,25 +10,32 @@ import pytest
 from support import ROOT
 
 from muster_worker import MusterError
-from muster_worker.attempts import admit, empty_record, failed, same_message, snoozed, started
-from muster_worker.backoff import backoff_delay_ms
-from muster_worker.headers import DeadLetterFacts, dead_letter_headers
-from muster_worker.ids import dead_letter_id, event_id_of, replay_msg_id
-from muster_worker.keys import attempts_key, group_key, ledger_key, member_key
-from muster_worker.names import check_name, is_name, is_stream, is_subject
-from muster_worker.reply import parse_ack_reply
-from muster_worker.row import decide_row, knows, over, with_sequence
-from muster_worker.spec import with_defaults
-from muster_worker.spec_problems import spec_problems
-from muster_worker.subjects import (
+from muster_worker.protocol.attempts import (
+    admit,
+    empty_record,
+    failed,
+    same_message,
+    snoozed,
+    started,
+)
+from muster_worker.protocol.backoff import backoff_delay_ms
+from muster_worker.protocol.headers import DeadLetterFacts, dead_letter_headers
+from muster_worker.protocol.ids import dead_letter_id, event_id_of, replay_msg_id
+from muster_worker.protocol.keys import attempts_key, group_key, ledger_key, member_key
+from muster_worker.protocol.names import check_name, is_name, is_stream, is_subject
+from muster_worker.protocol.reply import parse_ack_reply
+from muster_worker.protocol.row import decide_row, knows, over, with_sequence
+from muster_worker.protocol.spec import with_defaults
+from muster_worker.protocol.spec_problems import spec_problems
+from muster_worker.protocol.subjects import (
     archive_subject,
     dlq_subject,
     member_subject,
     replay_subject,
     strip_replay_prefix,
 )
-from muster_worker.texts import MAX_TEXT, fingerprint, header_text
-from muster_worker.verdict import Judge, create_verdict
+from muster_worker.protocol.texts import MAX_TEXT, fingerprint, header_text
+from muster_worker.protocol.verdict import Judge, create_verdict
 
 CONTRACTS = ROOT / "packages" / "contracts"
 SUBJECTS = {
@@ -134,7 +141,7 @@ def test_id(case: dict[str, Any]) -> None:
 @vectors("replies")
 def test_reply(case: dict[str, Any]) -> None:
     ack = parse_ack_reply(case["subject"])
-    assert (None if ack is None else vars(ack)) == case["result"]
+    assert (None if ack is None else ack._asdict()) == case["result"]
 
 
 @vectors("headers")

@@ -113,12 +113,11 @@ async def test_finishes_what_a_killed_member_began(group: Group) -> None:
     async def handler(_: Any, ctx: Context) -> Any:
         raise PermanentError("no")
 
-    def die(step: str) -> None:
+    def die(step: str, _: Any) -> None:
         if step == "row_dead":
             raise RuntimeError("as if killed")
 
-    first = group.worker(handler)
-    first._on_step = die
+    first = group.worker(handler, {"on_step": die})
     async with first:
         await group.publish(1, event_id="e3")
         await group.settled("e3", "dead")

@@ -1,35 +1,51 @@
 """Muster's worker core for Python: a handler, and `run`."""
 
-from .config import Config, load_config
+from .batch import BatchHandler
+from .config import CORE_VERSION, Config, load_config
+from .context import Context
+from .ends import Step
 from .errors import (
     Aborted,
     ConfigError,
-    IdTaken,
     MusterError,
     PermanentError,
     RetryableError,
     Snooze,
     Unreachable,
 )
-from .message import Context, Handler
+from .events import Event, Settled
+from .handle import Handler
+from .ledger.ledger import Transaction
+from .log import Log, create_log
+from .middleware import Middleware, Next
 from .run import run
 from .signal import Signal
-from .worker import Worker
+from .worker import Worker, WorkerEnd
 
 __all__ = [
+    "CORE_VERSION",
     "Aborted",
+    "BatchHandler",
     "Config",
     "ConfigError",
     "Context",
+    "Event",
     "Handler",
-    "IdTaken",
+    "Log",
+    "Middleware",
     "MusterError",
+    "Next",
     "PermanentError",
     "RetryableError",
+    "Settled",
     "Signal",
     "Snooze",
+    "Step",
+    "Transaction",
     "Unreachable",
     "Worker",
+    "WorkerEnd",
+    "create_log",
     "load_config",
     "run",
 ]

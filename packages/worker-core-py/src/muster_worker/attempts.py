@@ -1,139 +1,114 @@
-"""The attempts record: the limit on attempts, and the history of a message."""
+"""Attempts records in their bucket."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+import json
+from contextlib import suppress
+from typing import Any, NamedTuple
 
-from .clock import rfc3339
-from .texts import header_text
-
-MAX_HISTORY = 20
-"""History entries a record keeps, the last ones."""
-
-Record = dict[str, Any]
-Entry = dict[str, Any]
-Admission = Literal["run", "suspect", "exhausted", "crash_loop"]
-
-
-def same_message(record: Mapping[str, Any] | None, store_time: str) -> bool:
-    """Whether the record is of this message; another store time means a stream made again."""
-    return record is not None and record["store_time"] == store_time
+from .clock import iso_time
+from .config import LANGUAGE, Config
+from .errors import Unreachable
+from .kv import Kv
+from .message import Message
+from .protocol import attempts as rules
+from .protocol.attempts import Record
+from .protocol.keys import ATTEMPTS, attempts_key
+from .protocol.schemas import is_document
 
 
-def admit(
-    record: Mapping[str, Any] | None, *, delivered: int, store_time: str, max_attempts: int
-) -> tuple[Admission, int]:
-    """Whether a delivery may run, and the number of its attempt."""
-    if record is None or not same_message(record, store_time):
-        return ("suspect" if delivered > 1 else "run", 1)
-    attempt = record["attempts"] + 1
-    if record["attempts"] >= max_attempts:
-        return ("crash_loop" if record["open"] else "exhausted", attempt)
-    if delivered <= 1:
-        return ("run", attempt)
-    # Nothing on record of the delivery before: it may have killed its process.
-    unknown = record["open"] or record["delivery"] != delivered - 1
-    return ("suspect" if unknown else "run", attempt)
+class Attempts(NamedTuple):
+    """The record of a message as it is in the bucket."""
+
+    record: Record | None
+    """None where there is none, or one of another message under the same sequence."""
+    revision: int
 
 
-def empty_record(*, sequence: int, store_time: str, event_id: str) -> Record:
-    """A record of a message with no attempts yet."""
-    return {
-        "v": 1,
-        "sequence": sequence,
-        "store_time": store_time,
-        "event_id": event_id,
-        "attempts": 0,
-        "snoozes": 0,
-        "delivery": 0,
-        "open": False,
-        "history": [],
-    }
+class AttemptsStore:
+    """Reads and writes attempts records. What asks the server raises Unreachable."""
+
+    def __init__(self, kv: Kv, config: Config) -> None:
+        self._kv = kv
+        self._config = config
+
+    async def get(self, message: Message) -> Attempts:
+        """The record of this very message."""
+        entry = await self._kv.get(ATTEMPTS, self._key(message))
+        record = _read_record(entry.value, message.store_time)
+        return Attempts(record, entry.revision)
+
+    async def put(self, message: Message, attempts: Attempts, record: Record) -> Attempts | None:
+        """What was written; None when the record has changed since it was read."""
+        value = json.dumps(record, separators=(",", ":")).encode()
+        revision = await self._kv.put(ATTEMPTS, self._key(message), value, attempts.revision)
+        return None if revision is None else Attempts(record, revision)
+
+    async def delete(self, message: Message, attempts: Attempts | None) -> None:
+        """Cleaning up: a failure costs nothing, the record expires by itself."""
+        if attempts is not None and attempts.record is not None:
+            with suppress(Unreachable):
+                await self._kv.delete(ATTEMPTS, self._key(message), attempts.revision)
+
+    def with_start(self, message: Message, record: Record | None, started_at: float) -> Record:
+        """The record with the note that the handler is about to start."""
+        base = record or _empty(message)
+        return rules.started(base, self._entry(started_at), message.delivered)
+
+    def with_failure(
+        self,
+        message: Message,
+        record: Record | None,
+        started_at: float,
+        error_class: str,
+        error: str,
+        delay_ms: int | None = None,
+    ) -> Record:
+        """The record with a failed attempt; one whose start was noted is not counted twice.
+
+        Without a delay it is not tried again.
+        """
+        entry = self._entry(started_at) | {
+            "ended_at": iso_time(),
+            "error_class": error_class,
+            "error": error,
+        }
+        if delay_ms is not None:
+            entry["delay_ms"] = delay_ms
+        return rules.failed(record or _empty(message), entry, message.delivered)
+
+    def with_snooze(
+        self, message: Message, record: Record | None, started_at: float, delay_ms: int
+    ) -> Record:
+        """The record with a snooze, which is no attempt."""
+        entry = self._entry(started_at) | {"ended_at": iso_time(), "delay_ms": delay_ms}
+        return rules.snoozed(record or _empty(message), entry, message.delivered)
+
+    def _entry(self, started_at: float) -> dict[str, Any]:
+        return {
+            "member": self._config.member,
+            "language": LANGUAGE,
+            "version": self._config.version,
+            "started_at": iso_time(started_at),
+        }
+
+    def _key(self, message: Message) -> str:
+        return attempts_key(self._config.stream, self._config.group, message.sequence)
 
 
-def started(record: Record, entry: Entry, delivered: int) -> Record:
-    """The start note of a suspect: counted before the handler runs, for it may never report."""
-    attempts = record["attempts"] + 1
-    note = {**entry, "outcome": "started", "attempt": attempts}
-    return {
-        **record,
-        "attempts": attempts,
-        "open": True,
-        "delivery": delivered,
-        "history": _cut([*record["history"], note]),
-    }
-
-
-def failed(record: Record, entry: Entry, delivered: int) -> Record:
-    """The record after an attempt that failed; one that was noted is not counted twice."""
-    noted = _is_noted(record, entry, delivered)
-    return {
-        **record,
-        "attempts": record["attempts"] + (0 if noted else 1),
-        "open": False,
-        "delivery": delivered,
-        "history": _settled(record, entry, "failed", noted),
-    }
-
-
-def snoozed(record: Record, entry: Entry, delivered: int) -> Record:
-    """The record after a snooze, which counts no attempt."""
-    noted = _is_noted(record, entry, delivered)
-    return {
-        **record,
-        "attempts": record["attempts"] - (1 if noted else 0),
-        "snoozes": record["snoozes"] + 1,
-        "open": False,
-        "delivery": delivered,
-        "history": _settled(record, entry, "snoozed", noted),
-    }
-
-
-def last_failure(record: Mapping[str, Any]) -> tuple[str, str]:
-    """Error class and error for a dead letter of a message that may not run again."""
-    for entry in reversed(record["history"]):
-        if entry.get("error"):
-            return entry.get("error_class") or "Error", entry["error"]
-    return "NeverReported", "handler started and never reported back"
-
-
-def entry_of(*, attempt: int, member: str, language: str, version: str, started_at: float) -> Entry:
-    """A history entry of an attempt that starts now."""
-    return {
-        "attempt": attempt,
-        "outcome": "started",
-        "member": member,
-        "language": language,
-        "version": version,
-        "started_at": rfc3339(started_at),
-    }
-
-
-def _is_noted(record: Record, entry: Entry, delivered: int) -> bool:
-    history = record["history"]
-    return bool(
-        record["open"]
-        and record["delivery"] == delivered
-        and history
-        and history[-1]["outcome"] == "started"
-        and history[-1]["member"] == entry["member"]
+def _empty(message: Message) -> Record:
+    return rules.empty_record(
+        sequence=message.sequence, store_time=message.store_time, event_id=message.event_id
     )
 
 
-def _settled(record: Record, entry: Entry, outcome: str, noted: bool) -> list[Entry]:
-    before = record["history"][:-1] if noted else record["history"]
-    ended = {
-        "ended_at": rfc3339(),
-        **entry,
-        "outcome": outcome,
-        "attempt": record["attempts"] + (0 if noted else 1),
-    }
-    for name in ("error_class", "error"):
-        if name in ended:
-            ended[name] = header_text(ended[name])
-    return _cut([*before, ended])
-
-
-def _cut(history: list[Entry]) -> list[Entry]:
-    return history[-MAX_HISTORY:]
+def _read_record(value: bytes | None, store_time: str) -> Record | None:
+    if value is None:
+        return None
+    try:
+        record: Record = json.loads(value)
+    except ValueError:
+        record = {}
+    # One that cannot be read counts as none, and is written over.
+    is_readable = is_document("attempts-record", record)
+    return record if is_readable and rules.same_message(record, store_time) else None

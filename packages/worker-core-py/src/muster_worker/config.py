@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from .errors import ConfigError
 from .log import LEVELS
-from .names import is_name, is_stream
+from .protocol.names import is_name
 
 LANGUAGE = "py"
 CORE_VERSION = "0.1.0"
@@ -36,6 +36,14 @@ class Config:
     grace_ms: int = 25000
     """How long a drain waits for running handlers."""
     log_level: str = "info"
+    version: str = CORE_VERSION
+    """Version of the application, told in records and dead letters."""
+    http_host: str = "127.0.0.1"
+    """Address of /metrics, /livez and /readyz."""
+    http_port: int | None = None
+    """Their port: 0 any free one, None: they are not served."""
+    database_url: str | None = None
+    """Where the ledger is, for groups with ledger `postgres`."""
 
 
 def load_config(env: Mapping[str, str]) -> Config:
@@ -43,7 +51,7 @@ def load_config(env: Mapping[str, str]) -> Config:
     problems: list[str] = []
 
     def text(name: str, default: str) -> str:
-        return env.get(name, "").strip() or default
+        return env.get(name, "") or default
 
     def number(name: str, default: int, low: int, high: int) -> int:
         value = text(name, str(default))
@@ -54,10 +62,9 @@ def load_config(env: Mapping[str, str]) -> Config:
 
     def name(variable: str, what: str) -> str:
         value = text(variable, "")
-        good = is_stream(value) if variable == "MUSTER_STREAM" else is_name(value)
         if not value:
             problems.append(f"{variable}: required, the {what} to join")
-        elif not good:
+        elif not is_name(value):
             problems.append(f"{variable}: {value!r} does not match ^[A-Za-z0-9_-]{{1,60}}$")
         return value
 
@@ -72,14 +79,20 @@ def load_config(env: Mapping[str, str]) -> Config:
     member = text("WORKER_ID", "") or default_member()
     if not is_name(member):
         problems.append(f"WORKER_ID: {member!r} does not match ^[A-Za-z0-9_-]{{1,60}}$")
-    prefix = text("MUSTER_API_PREFIX", "$JS.API")
-    if not re.fullmatch(r"[!-~]+", prefix) or prefix.endswith(".") or set(prefix) & set("*>"):
+    prefix = text("MUSTER_API_PREFIX", "$JS.API").removesuffix(".")
+    if not re.fullmatch(r"[^\s*>.]+([.][^\s*>.]+)*", prefix):
         problems.append(f"MUSTER_API_PREFIX: {prefix!r} is no subject prefix")
     heartbeat_ms = number("MUSTER_HEARTBEAT_MS", 5000, 250, 5000)
     grace_ms = number("MUSTER_GRACE_MS", 25000, 0, 3_600_000)
     level = text("LOG_LEVEL", "info")
     if level not in LEVELS:
         problems.append(f"LOG_LEVEL: {level!r} is none of {', '.join(LEVELS)}")
+    http_port = number("MUSTER_HTTP_PORT", 0, 0, 65_535) if text("MUSTER_HTTP_PORT", "") else None
+    database_url = text("DATABASE_URL", "") or None
+    if database_url is not None and not _is_database_url(database_url):
+        problems.append(
+            f"DATABASE_URL: {_shown(database_url)} is no URL like postgres://user@host/database"
+        )
     if problems:
         raise ConfigError(problems)
     return Config(
@@ -91,6 +104,10 @@ def load_config(env: Mapping[str, str]) -> Config:
         heartbeat_ms=heartbeat_ms,
         grace_ms=grace_ms,
         log_level=level,
+        version=text("MUSTER_APP_VERSION", CORE_VERSION),
+        http_host=text("MUSTER_HTTP_HOST", "127.0.0.1"),
+        http_port=http_port,
+        database_url=database_url,
     )
 
 
@@ -110,6 +127,15 @@ def _url_problem(url: str) -> str | None:
     if parts.scheme not in _SCHEMES or not host or not url.startswith(f"{parts.scheme}://"):
         return f"{_shown(url)} is no URL like nats://host:port ({', '.join(_SCHEMES)})"
     return None
+
+
+def _is_database_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _port = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("postgres", "postgresql") and url.startswith(f"{parts.scheme}://")
 
 
 def _shown(url: str) -> str:

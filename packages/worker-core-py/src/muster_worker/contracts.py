@@ -1,56 +1,69 @@
-"""The contracts a member knows, from the bucket."""
+"""The contracts a member has loaded; the JSON Schema in the bucket is the one verdict of all
+languages."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from .errors import MusterError, Unreachable
-from .keys import CONTRACTS
-from .kv import kv_get
+from .errors import MusterError
+from .kv import Kv
 from .log import Log
-from .verdict import Judge, create_verdict
-from .wire import Wire
+from .protocol.keys import CONTRACTS
+from .protocol.verdict import Judge, create_verdict
 
 
 class Contracts:
     """Compiled contracts by name; a new revision replaces the old one."""
 
-    def __init__(self, wire: Wire, log: Log) -> None:
-        self._wire = wire
+    def __init__(self, kv: Kv, log: Log) -> None:
+        self._kv = kv
         self._log = log
-        self._known: dict[str, tuple[int, Judge]] = {}
+        self._loaded: dict[str, tuple[int, Judge]] = {}
+        self._bad_revisions: dict[str, int] = {}
 
     @property
     def names(self) -> list[str]:
-        """The contracts known here."""
-        return sorted(self._known)
+        """The contracts loaded."""
+        return sorted(self._loaded)
 
-    def judge(self, name: str) -> Judge | None:
+    def loaded(self, name: str) -> Judge | None:
         """The verdict of a contract that is loaded."""
-        known = self._known.get(name)
-        return known[1] if known else None
+        loaded = self._loaded.get(name)
+        return loaded[1] if loaded else None
 
-    async def load(self, names: Iterable[str]) -> None:
-        """Gets each contract; what is absent or unreachable now keeps its last good revision."""
-        for name in names:
-            try:
-                await self.get(name)
-            except Unreachable as error:
-                self._log.debug("contract not read", code=name, error=str(error))
+    async def verdict(self, name: str) -> Judge | None:
+        """The verdict of a contract, fetched now if it is not loaded; None when it is not there.
 
-    async def get(self, name: str) -> Judge | None:
-        """Gets one contract; None when it is absent or no JSON Schema."""
-        entry = await kv_get(self._wire, CONTRACTS, name)
-        if entry is None or entry.value is None:
-            return self.judge(name)
-        known = self._known.get(name)
-        if known and known[0] == entry.revision:
-            return known[1]
+        Raises Unreachable.
+        """
+        return self.loaded(name) or await self._load(name)
+
+    async def refresh(self, names: Sequence[str]) -> None:
+        """Fetches what has changed of the contracts the spec names. What is unreachable or gone
+        stays as it is."""
+        for name in [name for name in self._loaded if name not in names]:
+            del self._loaded[name]
+        await asyncio.gather(*(self._load(name) for name in names), return_exceptions=True)
+
+    async def _load(self, name: str) -> Judge | None:
+        revision, value = await self._kv.get(CONTRACTS, name)
+        known = self._loaded.get(name)
+        is_known = known is not None and known[0] == revision
+        if value is None or is_known or self._bad_revisions.get(name) == revision:
+            return self.loaded(name)
         try:
-            judge = create_verdict(name, json.loads(entry.value))
+            judge = create_verdict(name, json.loads(value))
         except (MusterError, ValueError) as error:
-            self._log.error("contract refused", code=name, error=str(error))
-            return self.judge(name)
-        self._known[name] = (entry.revision, judge)
+            self._bad_revisions[name] = revision
+            self._log.error(
+                "contract cannot be used",
+                code="bad_contract",
+                contract=name,
+                revision=revision,
+                error=str(error),
+            )
+            return self.loaded(name)
+        self._loaded[name] = (revision, judge)
         return judge

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import TypeGuard
+
 
 class MusterError(Exception):
     """An error of Muster with a stable code; branch on `code`, never on the text."""
@@ -12,30 +15,29 @@ class MusterError(Exception):
 
 
 class PermanentError(Exception):
-    """Raised by a handler: no retry can help, the message becomes a dead letter."""
+    """Raised by a handler: no retry can help, the message becomes a dead letter `permanent`."""
 
 
 class RetryableError(Exception):
     """Raised by a handler: try again later.
 
-    `delay_ms` replaces the group's backoff for this one retry.
+    `delay_ms`, not negative, replaces the group's backoff for this one retry.
     """
 
-    def __init__(self, message: str = "", *, delay_ms: int | None = None) -> None:
+    def __init__(self, message: str = "", *, delay_ms: float | None = None) -> None:
         super().__init__(message)
-        self.delay_ms = None if delay_ms is None else _delay(delay_ms)
+        self.delay_ms = delay_ms if _is_delay(delay_ms) else None
 
 
 class Snooze(Exception):
-    """Raised by a handler: not now; come back after `delay_ms` without counting an attempt."""
+    """Raised by a handler: not now; come back after `delay_ms` without counting an attempt.
 
-    def __init__(self, delay_ms: int) -> None:
+    The group's `max_snooze_ms` bounds it.
+    """
+
+    def __init__(self, delay_ms: float) -> None:
         super().__init__(f"snoozed for {delay_ms} ms")
-        self.delay_ms = _delay(delay_ms)
-
-
-class InvalidResult(Exception):
-    """What a handler returned is not JSON, or too large for its ledger row."""
+        self.delay_ms = delay_ms if _is_delay(delay_ms) else 0
 
 
 class Aborted(Exception):
@@ -49,20 +51,6 @@ class Unreachable(MusterError):
         super().__init__("unreachable", message)
 
 
-class Conflict(MusterError):
-    """A compare and set lost: the key has another revision."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__("conflict", f"{key} has another revision")
-
-
-class IdTaken(MusterError):
-    """Another live member of the group has this id."""
-
-    def __init__(self, member: str) -> None:
-        super().__init__("id_taken", f"member id {member} is in use by a live member of the group")
-
-
 class ConfigError(MusterError):
     """One or more environment variables are bad; `problems` has a line for each."""
 
@@ -71,6 +59,24 @@ class ConfigError(MusterError):
         self.problems = problems
 
 
-def _delay(delay_ms: float) -> int:
-    """Whole milliseconds of what a handler asked for; nonsense counts as none."""
-    return round(delay_ms) if 0 < delay_ms < 1e15 else 0
+def describe_error(error: BaseException) -> tuple[str, str]:
+    """The class name and the text of whatever a handler raised."""
+    name = type(error).__name__ or "Error"
+    return name, text_of(error) or name
+
+
+def text_of(error: BaseException) -> str:
+    """An error's text; of one that cannot even say that, none."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
+def _is_delay(ms: float | None) -> TypeGuard[float]:
+    return (
+        isinstance(ms, (int, float))
+        and not isinstance(ms, bool)
+        and math.isfinite(ms)
+        and 0 <= ms < 1e15
+    )

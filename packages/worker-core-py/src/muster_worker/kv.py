@@ -1,78 +1,78 @@
-"""Buckets by raw requests, which also work across accounts where the library's calls do not."""
+"""Buckets by raw requests: no streams API, so that they need the least permissions and cross
+accounts, where the library's calls do not."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from .errors import Conflict, Unreachable
+from .errors import Unreachable
+from .headers import encode_headers, read_headers, read_status
+from .pub_ack import read_pub_ack
 from .wire import Wire
 
-WRONG_LAST_SEQUENCE = 10071
+_WRONG_LAST_SEQUENCE = 10071
+_NOT_FOUND = 404
+_EXPECT = "Nats-Expected-Last-Subject-Sequence"
+_EXPECT_NONE = encode_headers({_EXPECT: "0"})
 
 
-@dataclass(frozen=True, kw_only=True)
-class KvEntry:
-    """What a key holds. `value` None: deleted or expired, the marker's revision remains."""
+class KvEntry(NamedTuple):
+    """What a key holds. `value` None: absent (revision 0), or deleted, which still has a revision
+    to compare with."""
 
     revision: int
     value: bytes | None
 
 
-async def kv_get(wire: Wire, bucket: str, key: str) -> KvEntry | None:
-    """The entry of `key`, None when there never was one."""
-    subject = f"{wire.api_prefix}.DIRECT.GET.KV_{bucket}.$KV.{bucket}.{key}"
-    answer = await wire.request(subject)
-    headers = answer.headers or {}
-    status = headers.get("Status")
-    sequence = headers.get("Nats-Sequence", "")
-    if status == "404":
-        return None
-    if status is not None or not sequence.isdigit():
-        raise Unreachable(f"{bucket} {key}: status {status} {headers.get('Description', '')}")
-    is_marker = headers.get("KV-Operation") in ("DEL", "PURGE") or "Nats-Marker-Reason" in headers
-    return KvEntry(revision=int(sequence), value=None if is_marker else answer.data)
+class Kv:
+    """All methods raise Unreachable."""
 
+    def __init__(self, wire: Wire, api_prefix: str) -> None:
+        self._wire = wire
+        self._api_prefix = api_prefix
 
-async def kv_put(
-    wire: Wire, bucket: str, key: str, value: bytes, revision: int, *, delete: bool = False
-) -> int:
-    """Compare and set; `revision` 0: must not exist. The new revision, or Conflict."""
-    headers = {"Nats-Expected-Last-Subject-Sequence": str(revision)}
-    if delete:
-        headers["KV-Operation"] = "DEL"
-    answer = await wire.request(f"$KV.{bucket}.{key}", value, headers)
-    return pub_ack(answer.data, f"{bucket} {key}")
+    async def get(self, bucket: str, key: str) -> KvEntry:
+        """The entry of a key."""
+        subject = f"{self._api_prefix}.DIRECT.GET.KV_{bucket}.$KV.{bucket}.{key}"
+        msg = await self._wire.request(subject)
+        if read_status(msg.head) == _NOT_FOUND:
+            return KvEntry(0, None)
+        code, description, values = read_headers(msg.head)
+        revision = values.get("Nats-Sequence", "")
+        if code != 0 or not (revision.isascii() and revision.isdigit()):
+            raise Unreachable(f"get {bucket}/{key}: status {code} {description}".rstrip())
+        is_marker = values.get("KV-Operation") in ("DEL", "PURGE")
+        if is_marker or values.get("Nats-Marker-Reason"):
+            return KvEntry(int(revision), None)
+        return KvEntry(int(revision), msg.data)
 
+    async def put(self, bucket: str, key: str, value: bytes, revision: int) -> int | None:
+        """Puts a value if the key's last revision is the one given (0: the key must not exist).
 
-async def kv_create(wire: Wire, bucket: str, key: str, value: bytes) -> int:
-    """Makes the key, also over the marker of a deleted one; Conflict when it has a value."""
-    try:
-        return await kv_put(wire, bucket, key, value, 0)
-    except Conflict:
-        entry = await kv_get(wire, bucket, key)
-    if entry is not None and entry.value is not None:
-        raise Conflict(f"{bucket} {key}")
-    return await kv_put(wire, bucket, key, value, entry.revision if entry else 0)
+        The new revision; None when somebody else's put came before.
+        """
+        head = encode_headers({_EXPECT: str(revision)}) if revision else _EXPECT_NONE
+        return await self._write(bucket, key, value, head)
 
+    async def create(self, bucket: str, key: str, value: bytes) -> int | None:
+        """Puts a value where the key does not exist or was deleted."""
+        made = await self.put(bucket, key, value, 0)
+        if made is not None:
+            return made
+        entry = await self.get(bucket, key)
+        return (
+            None if entry.value is not None else await self.put(bucket, key, value, entry.revision)
+        )
 
-async def kv_delete(wire: Wire, bucket: str, key: str, revision: int) -> None:
-    """Deletes by compare and set."""
-    await kv_put(wire, bucket, key, b"", revision, delete=True)
+    async def delete(self, bucket: str, key: str, revision: int) -> int | None:
+        """Deletes a key whose last revision is the one given."""
+        head = encode_headers({"KV-Operation": "DEL", _EXPECT: str(revision)})
+        return await self._write(bucket, key, b"", head)
 
-
-def pub_ack(data: bytes, what: str) -> int:
-    """The sequence of a PubAck; Conflict or Unreachable when it is an error."""
-    try:
-        answer = json.loads(data)
-        error = answer.get("error")
-        sequence = answer.get("seq")
-    except (ValueError, AttributeError):
-        raise Unreachable(f"{what}: no PubAck") from None
-    if error is not None:
-        if error.get("err_code") == WRONG_LAST_SEQUENCE:
-            raise Conflict(what)
-        raise Unreachable(f"{what}: {error.get('description', error)}")
-    if not isinstance(sequence, int) or not answer.get("stream"):
-        raise Unreachable(f"{what}: no PubAck")
-    return sequence
+    async def _write(self, bucket: str, key: str, value: bytes, head: bytes) -> int | None:
+        ack = read_pub_ack(await self._wire.request(f"$KV.{bucket}.{key}", value, head))
+        if ack.is_ok:
+            return ack.sequence
+        if ack.error_code == _WRONG_LAST_SEQUENCE:
+            return None
+        raise Unreachable(f"put {bucket}/{key}: {ack.error} ({ack.error_code})")

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from .clock import rfc3339
+from .clock import iso_time
 
 LEVELS = {"debug": 10, "info": 20, "warn": 30, "error": 40}
 """The values of LOG_LEVEL."""
@@ -28,7 +28,12 @@ def create_log(level: str, fields: dict[str, str], out: TextIO | None = None) ->
     return log
 
 
+def is_debug(log: Log) -> bool:
+    """Whether lines at debug are written."""
+    return bool(log.is_enabled_for(LEVELS["debug"]))
+
+
 def _shape(_: Any, method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
     message = event.pop("event")
     level = "warn" if method == "warning" else method
-    return {"time": rfc3339(), "level": level, "msg": message, **event}
+    return {"time": iso_time(), "level": level, "msg": message, **event}

@@ -1,4 +1,5 @@
-"""Membership: the member's record, written with every heartbeat by compare and set."""
+"""The member's record: its place in the group, kept by compare and set, so that two processes under
+one id notice each other."""
 
 from __future__ import annotations
 
@@ -6,98 +7,111 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, Literal
 
 from .config import Config
-from .errors import Conflict, IdTaken, Unreachable
-from .keys import MEMBERS, member_key
-from .kv import kv_create, kv_delete, kv_get, kv_put
+from .errors import Unreachable
+from .kv import Kv
 from .log import Log
-from .wire import Wire
+from .protocol.keys import MEMBERS, member_key
 
-WATCHED_BEATS = 2
-"""Beats to watch another instance's record before taking over its id."""
+Claim = Literal["claimed", "taken", "unreachable"]
+"""`taken`: a live process has the id. `unreachable`: not known yet, the next beat tries again."""
+
+MakeRecord = Callable[[], dict[str, Any]]
+
+_WATCHED_BEATS = 2
 
 
-class Member:
-    """One instance under its id. `record` makes the current record."""
+class Membership:
+    """One instance under its id."""
 
-    def __init__(
-        self,
-        wire: Wire,
-        log: Log,
-        config: Config,
-        instance: str,
-        record: Callable[[], dict[str, Any]],
-    ) -> None:
-        self._wire = wire
-        self._log = log
+    def __init__(self, kv: Kv, config: Config, instance: str, log: Log) -> None:
+        self._kv = kv
         self._config = config
         self._instance = instance
-        self._record = record
+        self._log = log
         self._key = member_key(config.stream, config.group, config.member)
-        self._revision = 0
-        self._joined = False
+        self._revision: int | None = None
+        # Whether a record of ours may be there: the answer to its write may not have come.
+        self._has_tried = False
 
-    async def join(self) -> None:
-        """Announces the member; raises IdTaken when its id lives elsewhere."""
+    async def claim(self, record: MakeRecord, stopped: asyncio.Event) -> Claim:
+        """Takes the id: at once where it is free, after two beats where its record does not
+        change. `stopped` ends the wait."""
+        self._has_tried = True
         try:
-            self._revision = await kv_create(self._wire, MEMBERS, self._key, self._value())
-        except Conflict:
-            self._revision = await self._take_over()
-        self._joined = True
+            made = await self._kv.create(MEMBERS, self._key, _encode(record))
+            if made is None:
+                return await self._watch(record, stopped)
+        except Unreachable as error:
+            return self._not_written(error)
+        self._revision = made
+        return "claimed"
 
-    async def beat(self) -> None:
-        """Writes the record. IdTaken: another instance has our id. Unreachable: next beat."""
+    async def beat(self, record: MakeRecord, stopped: asyncio.Event) -> Claim:
+        """Writes the record."""
+        if self._revision is None:
+            return await self.claim(record, stopped)
         try:
-            self._revision = await kv_put(
-                self._wire, MEMBERS, self._key, self._value(), self._revision
-            )
-            return
-        except Conflict:
-            entry = await kv_get(self._wire, MEMBERS, self._key)
-        if entry is not None and entry.value is not None and not self._is_ours(entry.value):
-            raise IdTaken(self._config.member)
-        # Expired in an outage, or a write of ours whose answer was lost.
-        revision = entry.revision if entry else 0
-        self._revision = await kv_put(self._wire, MEMBERS, self._key, self._value(), revision)
+            for _ in range(3):
+                put = await self._kv.put(MEMBERS, self._key, _encode(record), self._revision)
+                if put is not None:
+                    self._revision = put
+                    return "claimed"
+                # After an outage the record has expired and its marker has taken a revision.
+                entry = await self._kv.get(MEMBERS, self._key)
+                if entry.value is not None and not self._is_ours(entry.value):
+                    return "taken"
+                self._revision = entry.revision
+        except Unreachable as error:
+            return self._not_written(error)
+        return "unreachable"
 
     async def leave(self) -> None:
-        """Deletes the record: left, not crashed."""
-        if not self._joined:
+        """Deletes the record: a member that leaves is no crash."""
+        if not self._has_tried:
             return
-        self._joined = False
-        try:
+        self._has_tried = False
+        with suppress(Unreachable):
             # Got first: the answer to our last write may have been lost.
-            entry = await kv_get(self._wire, MEMBERS, self._key)
-            if entry is not None and entry.value is not None and self._is_ours(entry.value):
-                await kv_delete(self._wire, MEMBERS, self._key, entry.revision)
-        except (Conflict, Unreachable) as error:
-            self._log.debug("record not deleted", error=str(error))
+            entry = await self._kv.get(MEMBERS, self._key)
+            if entry.value is not None and self._is_ours(entry.value):
+                await self._kv.delete(MEMBERS, self._key, entry.revision)
 
-    async def _take_over(self) -> int:
-        first = await kv_get(self._wire, MEMBERS, self._key)
-        until = time.monotonic() + WATCHED_BEATS * self._config.heartbeat_ms / 1000
-        if first is not None and first.value is not None and not self._is_ours(first.value):
-            while (left := until - time.monotonic()) > 0:
-                await asyncio.sleep(min(left, self._config.heartbeat_ms / 4000))
-                now = await kv_get(self._wire, MEMBERS, self._key)
-                if now is None or now.value is None:
-                    first = now
-                    break
-                if now.revision != first.revision:
-                    raise IdTaken(self._config.member)
-        revision = first.revision if first else 0
-        try:
-            return await kv_put(self._wire, MEMBERS, self._key, self._value(), revision)
-        except Conflict:
-            raise IdTaken(self._config.member) from None
+    async def _watch(self, record: MakeRecord, stopped: asyncio.Event) -> Claim:
+        beat_s = self._config.heartbeat_ms / 1000
+        revision, value = await self._kv.get(MEMBERS, self._key)
+        is_foreign = value is not None and not self._is_ours(value)
+        until = time.monotonic() + (_WATCHED_BEATS * beat_s if is_foreign else 0)
+        while (left_s := until - time.monotonic()) > 0:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(stopped.wait(), min(left_s, beat_s / 4))
+                return "unreachable"
+            entry = await self._kv.get(MEMBERS, self._key)
+            if entry.value is not None and entry.revision != revision:
+                return "taken"
+            revision = entry.revision
+            if entry.value is None:
+                break
+        put = await self._kv.put(MEMBERS, self._key, _encode(record), revision)
+        if put is None:
+            return "taken"
+        self._revision = put
+        return "claimed"
 
-    def _value(self) -> bytes:
-        return json.dumps(self._record(), separators=(",", ":")).encode()
+    def _not_written(self, error: Unreachable) -> Claim:
+        self._log.debug("heartbeat not written", code="unreachable", error=str(error))
+        return "unreachable"
 
     def _is_ours(self, value: bytes) -> bool:
         try:
-            return bool(json.loads(value).get("instance") == self._instance)
-        except (ValueError, AttributeError):
+            record = json.loads(value)
+            return bool(record["v"] == 1 and record["instance"] == self._instance)
+        except (ValueError, TypeError, KeyError):
             return False
+
+
+def _encode(record: MakeRecord) -> bytes:
+    return json.dumps(record(), separators=(",", ":")).encode()

@@ -1,165 +1,141 @@
-"""Pull requests over one inbox, so that a member holds about twice its concurrency, never more."""
+"""Asks for as many messages as there is room for: what runs and waits in the process is bounded by
+its credits."""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import math
+import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
-
-from .errors import Unreachable
+from .connection import Connection
+from .lane import Lane
 from .log import Log
-from .wire import REQUEST_TIMEOUT_S, Wire
+from .msg import Msg
+from .source import SourceOptions
+from .tasks import Tasks
 
-EXPIRES_S = 5.0
-"""A request lives this long, so that a pause takes hold."""
-VOID_AFTER_S = 2.0
-"""A request the server did not end this long after its expiry never will be."""
-BACK_OFF_S = 0.25
-"""Before the next pull when the consumer is gone or the server says something odd."""
-
-
-@dataclass(kw_only=True)
-class PullRequest:
-    """A request under way."""
-
-    credits: int
-    void_at: float
+# Requests under way at once. A delivered message tells only its subscription, so each request has
+# one of its own.
+_LANES = 4
+_PAUSE_S = 0.25
 
 
-@dataclass(frozen=True, kw_only=True)
-class PullLimits:
-    """How much may be pulled now. `concurrency` 0: nothing."""
-
-    concurrency: int
-    held: int
-
-
-class Puller:
+class Pull:
     """Keeps the member supplied."""
 
     def __init__(
         self,
-        wire: Wire,
-        log: Log,
-        *,
+        connection: Connection,
         subject: str,
-        limits: Callable[[], PullLimits],
-        on_message: Callable[[Msg], None],
+        options: SourceOptions,
+        *,
+        tasks: Tasks,
+        log: Log,
     ) -> None:
-        self._wire = wire
-        self._log = log
+        """`subject`: where pull requests go."""
+        self._connection = connection
         self._subject = subject
-        self._limits = limits
-        self._on_message = on_message
-        self._inbox = wire.connection.new_inbox()
-        self._subscription: Subscription | None = None
-        self._requests: dict[int, PullRequest] = {}
-        self._number = 0
-        self._wake = asyncio.Event()
-        self._not_before = 0.0
-        self._complaint: str | None = None
-        self._stopped = False
+        self._o = options
+        self._tasks = tasks
+        self._log = log
+        self._lanes = self._open_lanes()
+        self._max_batch: float = math.inf
+        self._resume_at = 0.0
+        self._resume_timer: asyncio.TimerHandle | None = None
+        self._is_closed = False
+        self._said_status = ""
+        self.last_message_at = time.monotonic()
+        """By the monotonic clock; the watchdog asks."""
+        self._stop_listening = connection.on_change(self._on_change)
 
     @property
     def outstanding(self) -> int:
-        """Messages the server may still send."""
-        return sum(request.credits for request in self._requests.values())
+        """Messages asked for and not delivered yet."""
+        return sum(lane.credits for lane in self._lanes)
 
     def wake(self) -> None:
-        """Something changed: look again."""
-        self._wake.set()
+        """Looks, at the end of this turn, whether there is room to ask for more."""
+        if not self._is_closed:
+            self._o.turn.at_end(self._ask)
 
-    def forget(self) -> None:
-        """After a reconnect: requests from before are void."""
-        self._requests.clear()
+    def recreate(self) -> None:
+        """Starts anew on another inbox, with nothing asked for."""
+        if self._is_closed:
+            return
+        for lane in self._lanes:
+            # Drained, not cut: what is on its way would come again after ack_wait only, as a
+            # suspect.
+            self._tasks.start(lane.drain())
+        self._lanes = self._open_lanes()
         self.wake()
 
-    async def start(self) -> None:
-        """Subscribes to the inbox. Nothing is ever dropped as slow: credits bound what comes."""
-        self._subscription = await self._wire.connection.subscribe(
-            f"{self._inbox}.*", cb=self._receive, pending_msgs_limit=0, pending_bytes_limit=0
-        )
-
-    async def run(self) -> None:
-        """Pulls until stopped."""
-        while not self._stopped:
-            self._wake.clear()
-            pause = await self._pull()
-            try:
-                await asyncio.wait_for(self._wake.wait(), pause)
-            except asyncio.TimeoutError:
-                continue
-
-    async def stop(self) -> None:
-        """No more messages after this; what still came was given to `on_message`."""
-        self._stopped = True
-        self.wake()
-        if self._subscription is None:
+    async def drain(self) -> None:
+        """Takes what was on its way and ends the subscriptions."""
+        if self._is_closed:
             return
-        try:
-            connection = self._wire.connection
-            await connection.drain_subscription(self._subscription, REQUEST_TIMEOUT_S)
-        except Exception as error:
-            self._log.debug("inbox not drained", error=str(error) or type(error).__name__)
+        self._is_closed = True
+        if self._resume_timer is not None:
+            self._resume_timer.cancel()
+        self._stop_listening()
+        await asyncio.gather(*(lane.drain() for lane in self._lanes))
 
-    async def _pull(self) -> float:
-        """One look; the seconds until the next one at the latest."""
-        now = time.monotonic()
-        for number, request in list(self._requests.items()):
-            if request.void_at <= now:
-                del self._requests[number]
-        if now < self._not_before:
-            return self._not_before - now
-        limits = self._limits()
-        outstanding = self.outstanding
-        wanted = 2 * limits.concurrency - limits.held - outstanding
-        enough = 2 * wanted >= limits.concurrency or outstanding == 0
-        if limits.concurrency > 0 and wanted > 0 and enough:
-            await self._request(wanted)
-        return min((r.void_at for r in self._requests.values()), default=now + 1) - now + 0.001
-
-    async def _request(self, batch: int) -> None:
-        self._number += 1
-        number = self._number
-        void_at = time.monotonic() + EXPIRES_S + VOID_AFTER_S
-        self._requests[number] = PullRequest(credits=batch, void_at=void_at)
-        body = json.dumps({"batch": batch, "expires": int(EXPIRES_S * 1e9)}).encode()
-        try:
-            await self._wire.publish(self._subject, body, reply=f"{self._inbox}.{number}")
-        except Unreachable:
-            self._requests.pop(number, None)
-            self._not_before = time.monotonic() + BACK_OFF_S
-
-    async def _receive(self, msg: Msg) -> None:
-        if msg.reply.startswith("$JS.ACK."):
-            self._use_credit()
-            self._complaint = None
-            self._on_message(msg)
-            return
-        status = (msg.headers or {}).get("Status")
-        number = msg.subject.rpartition(".")[2]
-        if status is None or status == "100" or not number.isdigit():
-            return
-        self._requests.pop(int(number), None)
-        description = (msg.headers or {}).get("Description", "")
-        # Every 409 waits: "Exceeded MaxWaiting" and its like come back at once otherwise.
-        if status not in ("404", "408"):
-            self._not_before = time.monotonic() + BACK_OFF_S
-            complaint = f"{status} {description}".strip()
-            if complaint != self._complaint:
-                self._log.warning("pull refused", code=status, error=complaint)
-            self._complaint = complaint
+    def on_message(self, msg: Msg) -> None:
+        """A message came on a lane."""
+        self.last_message_at = time.monotonic()
+        self._o.on_message(msg)
         self.wake()
 
-    def _use_credit(self) -> None:
-        # The server fills requests in their order; a message does not say which one it fills.
-        for number, request in self._requests.items():
-            request.credits -= 1
-            if request.credits <= 0:
-                del self._requests[number]
+    def on_status(self, code: int, description: str) -> None:
+        """A request has ended with a status."""
+        limit = re.search(r"MaxRequestBatch of ([0-9]+)", description)
+        if limit is not None:
+            self._max_batch = max(1, int(limit[1]))
+        elif code not in (404, 408) and description != "Batch Completed":
+            self._resume_at = time.monotonic() + _PAUSE_S
+            status = f"{code} {description}".strip()
+            if status != self._said_status:
+                self._log.warning("pull refused", code="pull_refused", error=status)
+                self._said_status = status
+        else:
+            self._said_status = ""
+        self.wake()
+
+    def on_void(self) -> None:
+        """A request will never end."""
+        self.wake()
+
+    def _ask(self) -> None:
+        o = self._o
+        if self._is_closed or not self._connection.is_up or not o.may_pull():
             return
+        wait_s = self._resume_at - time.monotonic()
+        if wait_s > 0:
+            if self._resume_timer is None:
+                loop = asyncio.get_running_loop()
+                self._resume_timer = loop.call_later(wait_s, self._resume)
+            return
+        most, outstanding = o.concurrency(), self.outstanding
+        room = 2 * most - o.held() - outstanding
+        # A request for each freed place would cost more than the messages. With little room there
+        # is something waiting in hand or asked for, unless what is in hand are suspects, which wait
+        # for each other.
+        is_enough = room >= max(1, most / 2)
+        if is_enough or (room > 0 and outstanding == 0 and o.has_free_slot()):
+            lane = next((lane for lane in self._lanes if lane.credits == 0), None)
+            if lane is not None:
+                o.on_send()
+                lane.ask(self._subject, int(min(room, self._max_batch)))
+
+    def _resume(self) -> None:
+        self._resume_timer = None
+        self.wake()
+
+    def _open_lanes(self) -> list[Lane]:
+        inbox = self._connection.new_inbox()
+        return [Lane(self._connection, f"{inbox}.{n}", self) for n in range(_LANES)]
+
+    def _on_change(self, _is_up: bool) -> None:
+        for lane in self._lanes:
+            lane.end()
+        self.wake()

@@ -6,46 +6,94 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import NoReturn
 
+from .batch import BatchHandler
 from .config import load_config
-from .errors import ConfigError
-from .message import Handler
-from .settle import OnStep
-from .worker import Worker, _no_step
+from .ends import OnStep
+from .errors import ConfigError, MusterError
+from .handle import Handler
+from .log import Log
+from .middleware import Middleware
+from .worker import Worker, WorkerEnd
 
-EXIT_BAD_CONFIG = 2
+_EXIT_CODES: dict[WorkerEnd, int] = {"drained": 0, "grace": 1, "forced": 1, "taken": 3}
+_EXIT_BAD_CONFIG = 2
 
 
-def run(handler: Handler, *, version: str = "0.0.0", on_step: OnStep = _no_step) -> NoReturn:
+def run(
+    handler: Handler | None = None,
+    *,
+    batch_handler: BatchHandler | None = None,
+    version: str | None = None,
+    middleware: Sequence[Middleware] = (),
+    log: Log | None = None,
+    confirm_acks: bool = False,
+    on_step: OnStep | None = None,
+) -> NoReturn:
     """Joins the group named by the environment, serves until a signal, and exits.
 
-    `version` is the application's, told in heartbeats and dead letters. The first SIGTERM or
-    SIGINT drains, the second aborts the handlers.
+    `version` is the application's, told in heartbeats and dead letters; default:
+    MUSTER_APP_VERSION, else the core's. The rest as for Worker.
+
+    The first SIGTERM or SIGINT drains, the second sets the handlers' signals and ends it. Exit
+    codes: 0 clean drain, 1 forced or grace over, 2 bad environment (each bad variable on stderr),
+    3 the id is in use.
     """
     try:
         config = load_config(os.environ)
     except ConfigError as error:
-        print("\n".join(error.problems), file=sys.stderr)
-        sys.exit(EXIT_BAD_CONFIG)
+        _refuse(*error.problems)
+    if version is not None:
+        config = replace(config, version=version)
 
     async def main() -> int:
-        worker = Worker(handler, config, version=version, on_step=on_step)
-        signals = 0
+        worker = Worker(
+            handler,
+            config,
+            batch_handler=batch_handler,
+            middleware=middleware,
+            log=log,
+            confirm_acks=confirm_acks,
+            on_step=on_step,
+        )
+        return await _serve(worker)
 
-        def on_signal() -> None:
-            nonlocal signals
-            signals += 1
-            worker.drain() if signals == 1 else worker.abort()
+    code = asyncio.run(main())
+    _exit(code)
 
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, on_signal)
-        code = await worker.serve()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # Not through asyncio's own end: it would wait for handlers that do not let themselves stop.
-        os._exit(code)
 
-    asyncio.run(main())
-    raise AssertionError("unreachable")
+async def _serve(worker: Worker) -> int:
+    signals = 0
+    ending: list[asyncio.Task[None]] = []
+
+    def on_signal() -> None:
+        nonlocal signals
+        signals += 1
+        ending.append(asyncio.create_task(worker.drain() if signals == 1 else worker.kill()))
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        await worker.start()
+    except MusterError as error:
+        if error.code in ("port_in_use", "cannot_listen"):
+            _refuse(f"MUSTER_HTTP_PORT: {error}")
+        raise
+    end = await worker.closed()
+    # Not through asyncio's own end: it would wait for handlers that do not let themselves stop.
+    _exit(_EXIT_CODES[end])
+
+
+def _refuse(*problems: str) -> NoReturn:
+    print("\n".join(problems), file=sys.stderr)
+    _exit(_EXIT_BAD_CONFIG)
+
+
+def _exit(code: int) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,305 +1,198 @@
-"""Step 5 of a delivery: first what is durable, then the message, then cleaning up."""
+"""Ends deliveries by what their handlers said.
+
+First what is durable, then the message, then cleaning up, so that a kill between two steps leaves
+a message that the next member finishes.
+"""
 
 from __future__ import annotations
 
-import json
-import random
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Awaitable
+from typing import Any, Literal
 
-from .attempts import Entry, Record, empty_record, failed, snoozed
-from .backoff import backoff_delay_ms
-from .clock import rfc3339
-from .config import LANGUAGE, Config
-from .deadletter import DeadLetters, Death, Reason
-from .errors import Conflict, InvalidResult, Unreachable
-from .headers import Headers
-from .hold import Hold
-from .ledger import Found, Ledger
-from .log import Log
-from .message import Message
-from .records import Kept, Records
-from .row import Row
-from .spec import Spec
-from .stats import Stats
-from .texts import header_text
-from .wire import Wire
+from .dead import Dead
+from .dead_letter import Failure
+from .ends import Delivery, SettleParts, changing
+from .errors import PermanentError, RetryableError, Snooze, Unreachable, describe_error
+from .ledger.ledger import RowWrite
+from .protocol.backoff import backoff_delay_ms
+from .result import encode_result
 
-MAX_RESULT_BYTES = 8192
-"""A handler's result as compact UTF-8 JSON."""
+AfterSettle = Literal["again"] | None
+"""`again`: the transaction was undone and nothing stands in its way any more, so the handler runs
+once more."""
 
-RECORD_TRIES = 3
-
-CONFLICT_ERROR = "event id was already settled with another body"
-
-OnStep = Callable[[str], None]
-"""Called with the name of each step a delivery passes; tests kill the process there."""
+_RECORD_TRIES = 3
 
 
-@dataclass(kw_only=True)
-class Plan:
-    """A message on its way through its delivery."""
+class Settlement:
+    """Methods raise Unreachable."""
 
-    message: Message
-    found: Found
-    kept: Kept
-    contract: str
-    attempt: int
-    spec: Spec
-    suspect: bool = False
-    value: Any = None
-    kept_is_known: bool = False
-    """Whether `kept` was read from the bucket."""
+    def __init__(self, parts: SettleParts, dead: Dead) -> None:
+        self._p = parts
+        self._dead = dead
 
+    def returned(self, delivery: Delivery, value: Any) -> Awaitable[AfterSettle] | None:
+        """The handler returned. None: ended at once, because nothing durable has to be written."""
+        p = self._p
+        result = encode_result(value)
+        if result.error is not None:
+            return self._invalid_result(delivery, result.error)
+        if p.ledger.kind != "none" or (delivery.attempts and delivery.attempts.record):
+            return self._done(delivery, result.value)
+        confirmed = p.hold.ack(delivery.held)
+        p.ends.end_delivery(delivery, "done")
+        return None if confirmed is None else _confirmed(confirmed)
 
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """What a handler raised."""
-
-    error_class: str
-    error: str
-    delay_ms: int | None = None
-
-
-class Settle:
-    """Brings deliveries to their end."""
-
-    def __init__(
-        self,
-        *,
-        wire: Wire,
-        ledger: Ledger,
-        records: Records,
-        dead_letters: DeadLetters,
-        hold: Hold,
-        stats: Stats,
-        config: Config,
-        log: Log,
-        on_step: OnStep,
-    ) -> None:
-        self._wire = wire
-        self._ledger = ledger
-        self._records = records
-        self._dead_letters = dead_letters
-        self._hold = hold
-        self._stats = stats
-        self._config = config
-        self._log = log
-        self._on_step = on_step
-
-    async def done(self, plan: Plan, result: bytes, *, late: bool = False) -> None:
-        """Row, ack, record. The row is tried even when the message is no longer ours."""
-        row = self._row(plan.message, "done", result=json.loads(result))
-        other = await self._write(plan, row)
-        if other is None:
-            self._on_step("row_done")
-            await self._ack(plan, "done")
-        elif late and other.decision != "repeat":
-            # Settled otherwise since the deadline: that stands.
-            self._note(plan, "debug", "late result dropped", code=other.decision)
-        else:
-            await self.by_row(plan, other)
-
-    async def dead(self, plan: Plan, death: Death) -> None:
-        """Row, dead letter, PubAck, term, record."""
-        if not self._hold.is_ours(plan.message):
+    async def returned_late(self, delivery: Delivery, value: Any) -> None:
+        """The handler returned after its deadline, when the message had been given back already."""
+        p, message = self._p, delivery.message
+        result = encode_result(value)
+        if result.error is not None:
+            await roll_back(delivery)
             return
-        headers = self._dead_letters.headers(plan.message, death, plan.contract)
-        row = self._row(plan.message, "dead", reason=death.reason, headers=headers)
-        other = await self._write(plan, row)
-        if other is not None:
-            await self.by_row(plan, other)
-            return
-        self._on_step("row_dead")
-        await self._bury(plan, headers)
-
-    async def by_row(self, plan: Plan, found: Found) -> None:
-        """Settles a message by what the ledger already says of its event."""
-        if found.decision == "stale" and not self._hold.is_ours(plan.message):
-            return
-        plan.found = found = await self._ledger.join(plan.message, found)
-        if found.decision == "repeat":
-            await self._ack(plan, "repeat")
-        elif found.decision == "finish" and found.row is not None:
-            await self._bury(plan, found.row.get("headers") or {})
-        elif found.decision == "stale":
-            await self._term(plan, "stale")
-            self._stats.settled("stale", plan.message)
-            self._note(plan, "debug", "settled", outcome="stale")
-        elif found.decision == "conflict":
-            failure = Failure(error_class="Conflict", error=CONFLICT_ERROR)
-            death = death_of("conflict", failure, (await self._known(plan)).record)
-            await self._bury(plan, self._dead_letters.headers(plan.message, death, plan.contract))
-        else:
-            raise Unreachable(f"ledger row of {plan.message.event_id} changed meanwhile")
-
-    async def permanent(self, plan: Plan, entry: Entry, failure: Failure) -> None:
-        """Dead at once; the attempt is told in the history though no record is written."""
-        kept = await self._known(plan)
-        record = self._failed(plan, kept, entry, failure)
-        await self.dead(plan, death_of("permanent", failure, record))
-
-    async def retry(self, plan: Plan, entry: Entry, failure: Failure) -> None:
-        """Record, nak with delay; or dead when the attempts are used up."""
-        retry = plan.spec.retry
-
-        async def write() -> int | None:
-            kept = await self._known(plan)
-            record = self._failed(plan, kept, entry, failure)
-            attempts = record["attempts"]
-            if attempts >= retry.max_attempts:
-                await self.dead(plan, death_of("exhausted", failure, record))
-                return None
-            delay = failure.delay_ms
-            if delay is None:
-                delay = backoff_delay_ms(retry.backoff_ms, retry.jitter, attempts, random.random())
-            record["history"][-1]["delay_ms"] = delay
-            plan.kept = await self._records.write(plan.message, record, kept)
-            return delay
-
-        await self._recorded(plan, write, "retry", error=failure.error)
-
-    async def snooze(self, plan: Plan, entry: Entry, delay_ms: int) -> None:
-        """Record, nak with the delay asked for; no attempt is counted."""
-        delay = min(delay_ms, plan.spec.retry.max_snooze_ms)
-
-        async def write() -> int:
-            kept = await self._known(plan)
-            base = kept.record or self.empty(plan.message)
-            record = snoozed(base, {**entry, "delay_ms": delay}, plan.message.ack.delivered)
-            plan.kept = await self._records.write(plan.message, record, kept)
-            return delay
-
-        await self._recorded(plan, write, "snoozed")
-
-    async def _recorded(
-        self, plan: Plan, write: Callable[[], Awaitable[int | None]], outcome: str, **fields: Any
-    ) -> None:
-        """Writes the record, again where it has changed since it was read, then naks."""
-        for _ in range(RECORD_TRIES):
-            if not self._hold.is_ours(plan.message):
+        content = {"status": "done", "result": result.value}
+        for _ in range(2):
+            had_transaction = delivery.tx is not None and delivery.tx.is_open
+            write = RowWrite(message=message, look_up=delivery.look_up, content=content)
+            if await p.ledger.write(write, delivery.tx):
+                await self.written(delivery)
                 return
+            delivery.look_up = await p.ledger.look_up_again(message, delivery.look_up)
+            if delivery.look_up.decision == "repeat":
+                delivery.look_up = await p.ledger.join(message, delivery.look_up)
+            if delivery.look_up.decision == "repeat":
+                await self._ack(delivery)
+                p.ends.end_delivery(delivery, "repeat")
+                return
+            # The effect was undone with its transaction: the next delivery makes it again.
+            if delivery.look_up.decision != "run" or had_transaction:
+                return
+
+    async def written(self, delivery: Delivery) -> None:
+        """The row `done` is written: the message ends, then its record."""
+        p = self._p
+        if p.ledger.kind != "none":
+            p.ends.step("row_done", delivery.message)
+        await self._ack(delivery)
+        p.ends.end_delivery(delivery, "done")
+        await p.attempts.delete(delivery.message, delivery.attempts)
+
+    async def raised(self, delivery: Delivery, error: BaseException) -> None:
+        """The handler raised."""
+        has_transaction = delivery.tx is not None
+        await roll_back(delivery)
+        if isinstance(error, Snooze):
+            return await self._snooze(delivery, error.delay_ms)
+        if isinstance(error, Unreachable) and has_transaction:
+            # The ledger's own database is away: no fault of the handler, no attempt.
+            raise error
+        error_class, text = describe_error(error)
+        if isinstance(error, PermanentError):
+            failure = Failure("permanent", error_class, text)
+            return await self._failed_for_good(delivery, failure)
+        delay_ms = error.delay_ms if isinstance(error, RetryableError) else None
+        return await self.retry(delivery, error_class, text, delay_ms)
+
+    async def retry(
+        self, delivery: Delivery, error_class: str, error: str, delay_ms: float | None = None
+    ) -> None:
+        """An attempt failed that may be made again."""
+        p, message = self._p, delivery.message
+        for _ in range(_RECORD_TRIES):
+            if not p.hold.is_ours(delivery.held):
+                return p.ends.end_delivery(delivery, "lost")
+            # Also of a first delivery: a consumer made again counts from 1.
+            known = delivery.attempts = delivery.attempts or await p.attempts.get(message)
+            failed = (delivery.started_at, error_class, error)
+            retry = p.spec().retry
+            counted = p.attempts.with_failure(message, known.record, *failed)["attempts"]
+            if counted >= retry.max_attempts:
+                failure = Failure("exhausted", error_class, error)
+                return await self._failed_for_good(delivery, failure)
+            wait_ms = _whole(delay_ms)
+            if wait_ms is None:
+                wait_ms = backoff_delay_ms(retry.backoff_ms, retry.jitter, counted, p.random())
+            record = p.attempts.with_failure(message, known.record, *failed, wait_ms)
+            if not p.hold.is_ours(delivery.held):
+                return p.ends.end_delivery(delivery, "lost")
+            delivery.attempts = await p.attempts.put(message, known, record)
+            if delivery.attempts is not None:
+                p.ends.step("attempt_recorded", message)
+                p.hold.nak(delivery.held, wait_ms)
+                delivery.attempt = counted
+                return p.ends.end_delivery(delivery, "retry", error=error, delay_ms=wait_ms)
+        raise changing(delivery)
+
+    async def _done(self, delivery: Delivery, result: Any) -> AfterSettle:
+        p, message = self._p, delivery.message
+        content = {"status": "done", "result": result}
+        for _ in range(2):
+            had_transaction = delivery.tx is not None and delivery.tx.is_open
+            write = RowWrite(message=message, look_up=delivery.look_up, content=content)
             try:
-                delay = await write()
-            except Conflict:
-                plan.kept, plan.kept_is_known = Kept(), False
-                continue
-            if delay is not None:
-                self._on_step("attempt_recorded")
-                await self._nak(plan, delay, outcome, **fields)
-            return
-        raise Unreachable(f"attempts record of {plan.message.event_id} keeps changing")
+                is_written = await p.ledger.write(write, delivery.tx)
+            except Unreachable:
+                raise
+            except Exception as error:
+                if not had_transaction:
+                    raise
+                # What the handler has to answer for: a statement of its transaction that failed.
+                await self.raised(delivery, error)
+                return None
+            if is_written:
+                await self.written(delivery)
+                return None
+            if await self._dead.is_decided_elsewhere(delivery):
+                return None
+            if had_transaction:
+                return "again"
+        raise changing(delivery)
 
-    async def _known(self, plan: Plan) -> Kept:
-        # Also of a first delivery: a consumer made again counts from 1.
-        if not plan.kept_is_known:
-            plan.kept = await self._records.get(plan.message)
-            plan.kept_is_known = True
-        return plan.kept
+    async def _invalid_result(self, delivery: Delivery, error: str) -> None:
+        await roll_back(delivery)
+        await self._failed_for_good(delivery, Failure("permanent", "InvalidResult", error))
 
-    def _failed(self, plan: Plan, kept: Kept, entry: Entry, failure: Failure) -> Record:
-        base = kept.record or self.empty(plan.message)
-        entry = {**entry, "error_class": failure.error_class, "error": failure.error}
-        return failed(base, entry, plan.message.ack.delivered)
-
-    async def _write(self, plan: Plan, row: Row) -> Found | None:
-        """Writes the row; once more when what is there now may be overwritten too."""
-        other = await self._ledger.write(plan.message, row, plan.found)
-        if other is not None and other.decision == "run":
-            plan.found = other
-            other = await self._ledger.write(plan.message, row, other)
-        return other
-
-    async def _bury(self, plan: Plan, headers: Headers) -> None:
-        await self._dead_letters.publish(plan.message, headers)
-        self._on_step("dead_lettered")
-        reason = headers.get("Muster-Dlq-Reason", "permanent")
-        error = headers.get("Muster-Dlq-Error", "")
-        self._note(plan, "warn", "dead letter", outcome="dead", reason=reason, error=error)
-        self._stats.settled("dead", plan.message)
-        self._stats.last_error = error
-        await self._term(plan, reason)
-
-    async def _ack(self, plan: Plan, outcome: str) -> None:
-        await self._wire.ack(plan.message.reply)
-        self._stats.settled(outcome, plan.message)
-        self._note(plan, "debug", "settled", outcome=outcome)
-        await self._records.delete(plan.message, plan.kept)
-
-    async def _term(self, plan: Plan, reason: str) -> None:
-        if self._hold.is_ours(plan.message):
-            await self._wire.term(plan.message.reply, reason)
-        await self._records.delete(plan.message, plan.kept)
-
-    async def _nak(self, plan: Plan, delay_ms: int, outcome: str, **fields: Any) -> None:
-        if self._hold.is_ours(plan.message):
-            await self._wire.nak(plan.message.reply, delay_ms)
-        self._stats.settled(outcome, plan.message)
-        if "error" in fields:
-            self._stats.last_error = fields["error"]
-        self._note(plan, "debug", "settled", outcome=outcome, delay_ms=delay_ms, **fields)
-
-    def _row(self, message: Message, status: str, **fields: Any) -> Row:
-        return {
-            "v": 1,
-            "status": status,
-            "event_id": message.event_id,
-            "body_sha256": message.body_sha256,
-            "sequence": message.ack.seq,
-            "store_time": message.ack.store_time,
-            "sequences": [],
-            "more": 0,
-            **fields,
-            "member": self._config.member,
-            "language": LANGUAGE,
-            "at": rfc3339(),
-        }
-
-    def empty(self, message: Message) -> Record:
-        """A first attempts record of the message."""
-        return empty_record(
-            sequence=message.ack.seq,
-            store_time=message.ack.store_time,
-            event_id=message.event_id,
+    async def _failed_for_good(self, delivery: Delivery, failure: Failure) -> None:
+        p, message = self._p, delivery.message
+        known = delivery.attempts = delivery.attempts or await p.attempts.get(message)
+        record = p.attempts.with_failure(
+            message, known.record, delivery.started_at, failure.error_class, failure.error
         )
+        await self._dead.dead(delivery, failure, record)
 
-    def _note(self, plan: Plan, level: str, text: str, **fields: Any) -> None:
-        write = self._log.warning if level == "warn" else self._log.debug
-        ack = plan.message.ack
-        write(
-            text,
-            seq=ack.seq,
-            event_id=plan.message.event_id,
-            delivery=ack.delivered,
-            attempt=plan.attempt,
-            **fields,
-        )
+    async def _snooze(self, delivery: Delivery, wanted_ms: float) -> None:
+        p, message = self._p, delivery.message
+        delay_ms = min(_whole(wanted_ms) or 0, p.spec().retry.max_snooze_ms)
+        for _ in range(_RECORD_TRIES):
+            if not p.hold.is_ours(delivery.held):
+                return p.ends.end_delivery(delivery, "lost")
+            known = delivery.attempts = delivery.attempts or await p.attempts.get(message)
+            record = p.attempts.with_snooze(message, known.record, delivery.started_at, delay_ms)
+            if not p.hold.is_ours(delivery.held):
+                return p.ends.end_delivery(delivery, "lost")
+            delivery.attempts = await p.attempts.put(message, known, record)
+            if delivery.attempts is not None:
+                p.ends.step("attempt_recorded", message)
+                p.hold.nak(delivery.held, delay_ms)
+                return p.ends.end_delivery(delivery, "snoozed", delay_ms=delay_ms)
+        raise changing(delivery)
 
-
-def death_of(reason: Reason, failure: Failure, record: Record | None) -> Death:
-    """A death with the history of the message's record, if there is one."""
-    return Death(
-        reason=reason,
-        error_class=failure.error_class,
-        error=failure.error,
-        attempts=record["attempts"] if record else 0,
-        history=tuple(record["history"]) if record else (),
-    )
-
-
-def encode_result(result: Any) -> bytes:
-    """The result as compact UTF-8 JSON; InvalidResult when it is not JSON or too large."""
-    try:
-        text = json.dumps(result, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        data = text.encode("utf-8")
-    except (ValueError, TypeError, RecursionError) as error:
-        raise InvalidResult("result is not JSON") from error
-    if len(data) > MAX_RESULT_BYTES:
-        raise InvalidResult(f"result of {len(data)} bytes is over {MAX_RESULT_BYTES}")
-    return data
+    async def _ack(self, delivery: Delivery) -> None:
+        confirmed = self._p.hold.ack(delivery.held)
+        if confirmed is not None:
+            await confirmed
 
 
-def error_text(error: BaseException) -> str:
-    """An error's text as it goes into records and headers."""
-    return header_text(str(error)) or type(error).__name__
+async def roll_back(delivery: Delivery) -> None:
+    """Undoes what the handler did in its transaction."""
+    if delivery.tx is not None:
+        await delivery.tx.rollback()
+
+
+async def _confirmed(confirmed: Awaitable[None]) -> None:
+    await confirmed
+
+
+def _whole(delay_ms: float | None) -> int | None:
+    return None if delay_ms is None else math.floor(delay_ms + 0.5)

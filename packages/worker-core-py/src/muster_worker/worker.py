@@ -3,70 +3,69 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 import uuid
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal, Self
 
-from nats.aio.msg import Msg
-
-from .clock import rfc3339
-from .config import CORE_VERSION, LANGUAGE, Config
-from .connection import Connection, connect
-from .contracts import Contracts
-from .deadletter import DeadLetters
-from .delivery import Deliveries, Parts
-from .errors import IdTaken, Unreachable
-from .hold import Hold
-from .ledger import Ledger
+from .base import Base, open_base
+from .batch import BatchHandler
+from .clock import iso_time
+from .concerns import with_concerns
+from .config import LANGUAGE, Config
+from .connection import Connection, open_connection
+from .ends import OnStep
+from .events import Event, Events
+from .handle import Handler, Threads
+from .health import why_not_live, why_not_ready
+from .http import HttpEndpoint, HttpOptions
 from .log import Log, create_log
-from .member import Member
-from .message import Handler, message_of
-from .pull import Puller, PullLimits
-from .records import Records
-from .settle import OnStep, Settle
-from .slots import Slots
-from .spec import SpecPoll
-from .stats import OUTCOMES, Stats
-from .subjects import member_subject
-from .wire import Wire
+from .metrics import Metrics, Snapshot
+from .middleware import Middleware
+from .msg import Msg
+from .protocol.subjects import member_subject
+from .record import RecordFacts, State, member_record
+from .stats import Stats
+from .work import Work
 
-EXIT_CLEAN, EXIT_FORCED, EXIT_ID_TAKEN = 0, 1, 3
+WorkerEnd = Literal["drained", "grace", "forced", "taken"]
+"""How a worker's life ended. `drained`: all that ran has ended. `grace`: handlers still ran.
+`forced`: told to stop at once. `taken`: the id is another's."""
 
-WIND_UP_S = 2.0
-"""The most that ending takes after the grace."""
-
-RETRY_S = 1.0
-"""Between two tries at what must answer before the member can go on."""
-
-
-def _no_step(_: str) -> None:
-    """The default step hook."""
+STALL_MS = 30_000
+"""Silence of a pull after which the watchdog asks the server."""
 
 
 class Worker:
     """Serves one group with one handler.
 
-    `async with Worker(…) as worker` joins and drains; `serve` is the same as one call, giving the
-    exit code of the process.
+    `async with Worker(…) as worker` joins and drains.
     """
 
     def __init__(
         self,
-        handler: Handler,
-        config: Config,
+        handler: Handler | None = None,
+        config: Config | None = None,
         *,
-        version: str = "0.0.0",
-        on_step: OnStep = _no_step,
+        batch_handler: BatchHandler | None = None,
+        middleware: Sequence[Middleware] = (),
         log: Log | None = None,
+        confirm_acks: bool = False,
+        stall_ms: int = STALL_MS,
+        on_step: OnStep | None = None,
     ) -> None:
+        """One of both handlers is given; `batch_handler` gets several messages at once in a group
+        of mode `batch`, one in the other modes.
+
+        `middleware`: run around each call of `handler`, the first one outermost. `log`: JSON lines
+        on stdout by default. `confirm_acks`: ask the server to confirm each ack before its place is
+        given to the next message; costs speed, and narrows, but does not close, the time in which a
+        killed server forgets an ack. `on_step`: called when a delivery passes a step, for tests.
+        """
+        if config is None or (handler is None) == (batch_handler is None):
+            raise TypeError("a worker needs a config, and a handler or a batch_handler")
         self.config = config
-        self.version = version
-        self.state = "starting"
-        self.joined = asyncio.Event()
-        """Set when the member is announced and has asked for its spec."""
         self.log = log or create_log(
             config.log_level,
             {
@@ -76,26 +75,40 @@ class Worker:
                 "language": LANGUAGE,
             },
         )
-        self._handler = handler
+        self._threads = Threads()
+        self._handler = with_concerns(
+            handler=handler,
+            batch_handler=batch_handler,
+            middleware=middleware,
+            group=config.group,
+            threads=self._threads,
+        )
+        self._confirm_acks = confirm_acks
+        self._stall_ms = stall_ms
         self._on_step = on_step
-        self._stop = asyncio.Event()
-        self._force = asyncio.Event()
-        self._degraded = asyncio.Event()
-        self._ended = asyncio.Event()
-        self._beat_now = asyncio.Event()
-        self._exit_code = EXIT_CLEAN
+        self.metrics = Metrics(config, self._snapshot)
+        """Its `registry()` takes metrics of the application's own."""
+        self._stats = Stats(self.metrics)
+        self._events = Events(self.log)
+        self._started_at = iso_time()
         self._instance = str(uuid.uuid4())
-        self._started_at = rfc3339()
-        self._stats = Stats()
-        self._slots = Slots(1)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._serving: asyncio.Task[int] | None = None
+        # Set when a start that is under way has to end.
+        self._stop_start = asyncio.Event()
+        self._end: WorkerEnd | None = None
+        self._ended = asyncio.Event()
+        self._http: HttpEndpoint | None = None
+        self._base: Base | None = None
+        self._work: Work | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._beating: asyncio.Task[None] | None = None
+        self._draining: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._has_joined = False
+        self._is_taken = False
+        self._was_paused = False
 
-    async def __aenter__(self) -> Worker:
-        self._serving = asyncio.create_task(self.serve())
-        joined = asyncio.create_task(self.joined.wait())
-        await asyncio.wait({joined, self._serving}, return_when=asyncio.FIRST_COMPLETED)
-        joined.cancel()
+    async def __aenter__(self) -> Self:
+        await self.start()
         return self
 
     async def __aexit__(
@@ -104,310 +117,269 @@ class Worker:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        self.drain()
-        if self._serving is not None:
-            await self._serving
+        await self.drain()
 
-    def drain(self) -> None:
-        """Asks for a clean end: start nothing more, finish what runs, leave."""
-        self._stop.set()
+    @property
+    def state(self) -> State:
+        """As in the member record."""
+        if self._draining is not None:
+            return "draining"
+        base, work = self._base, self._work
+        if base is None or work is None or not base.spec.is_ready or work.mode is None:
+            return "starting"
+        return "paused" if base.spec.last and base.spec.last.paused else "running"
 
-    def abort(self) -> None:
-        """Asks for the end at once; handlers are told by their signals."""
-        self._exit_code = EXIT_FORCED
-        self._stop.set()
-        self._force.set()
+    @property
+    def http_port(self) -> int | None:
+        """Port of /metrics, /livez and /readyz; None where there is none."""
+        return self._http.port if self._http else None
 
-    async def serve(self) -> int:
-        """The member's whole life; the exit code of its process."""
-        connecting = asyncio.create_task(
-            connect(
-                self.config,
-                self.log,
-                on_disconnect=self._disconnected,
-                on_reconnect=self._reconnected,
-            )
-        )
-        await self._unless_stopped(connecting)
-        if not connecting.done():
-            connecting.cancel()
-            await asyncio.wait({connecting})
-            return self._exit_code
-        connection = connecting.result()
-        try:
-            await self._serve(connection)
-        finally:
-            await connection.close()
-        return self._exit_code
+    def on(self, event: Event, listener: Callable[..., Any]) -> Self:
+        """Calls back at each event, see Event. A listener that raises is logged and stops
+        nothing."""
+        self._events.on(event, listener)
+        return self
 
-    async def _serve(self, connection: Connection) -> None:
-        self._build(connection)
-        joining = asyncio.create_task(self._join())
-        await self._unless_stopped(joining)
-        joining.cancel()
-        await asyncio.wait({joining})
-        if not self._stop.is_set():
-            await self._puller.start()
-            loops = [
-                asyncio.create_task(loop)
-                for loop in (self._hold.run(), self._puller.run(), self._beat(), self._recover())
-            ]
-            stopped = asyncio.create_task(self._stop.wait())
-            await asyncio.wait({stopped, *loops}, return_when=asyncio.FIRST_COMPLETED)
-            self._stop.set()
-            for loop in loops:
-                if loop.done() and not loop.cancelled() and (failure := loop.exception()):
-                    self.log.error("member failed", error=repr(failure))
-                    self._exit_code = EXIT_FORCED
-            await self._drain()
-            await self._end(loops, stopped)
-        await self._member.leave()
-        with suppress(Unreachable):
-            await self._wire.round_trip()
-        self.log.info("left", state="left")
+    async def start(self) -> None:
+        """Connects and joins. Returns when joined, or when the group is not there yet and is waited
+        for.
 
-    def _build(self, connection: Connection) -> None:
-        c, log, stats = self.config, self.log, self._stats
-        wire = self._wire = Wire(connection, c.api_prefix)
-        self._ledger = Ledger(wire, c.stream, c.group)
-        self._spec = SpecPoll(wire, log, c.stream, c.group)
-        self._contracts = Contracts(wire, log)
-        self._hold = Hold(wire, log, 30000)
-        self._member = Member(wire, log, c, self._instance, self._record)
-        records = Records(wire, c.stream, c.group)
-        settle = Settle(
-            wire=wire,
-            ledger=self._ledger,
-            records=records,
-            dead_letters=DeadLetters(wire, c, self.version),
-            hold=self._hold,
-            stats=stats,
-            config=c,
-            log=log,
-            on_step=self._on_step,
-        )
-        parts = Parts(
-            wire=wire,
-            ledger=self._ledger,
-            records=records,
-            contracts=self._contracts,
-            hold=self._hold,
-            slots=self._slots,
-            stats=stats,
-            settle=settle,
-            config=c,
-            version=self.version,
-            handler=self._handler,
-            log=log,
-            spec=lambda: self._spec.last,
-            draining=self._stop.is_set,
-            degrade=self._degrade,
-            on_step=self._on_step,
-        )
-        self._deliveries = Deliveries(parts)
-        self._puller = Puller(
-            wire,
-            log,
-            subject=f"{c.api_prefix}.CONSUMER.MSG.NEXT.{c.stream}.{c.group}",
-            limits=self._limits,
-            on_message=self._receive,
-        )
+        Raises MusterError `port_in_use` where its HTTP port is taken.
+        """
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._start())
+        await asyncio.shield(self._starting)
 
-    async def _join(self) -> None:
+    async def drain(self) -> None:
+        """Stops taking messages, lets handlers finish within the grace, leaves. Idempotent; also
+        before `start`."""
+        await asyncio.shield(self._begin_drain())
+
+    async def kill(self) -> None:
+        """Sets the signals of the handlers and leaves at once."""
+        if self._work is not None:
+            self._work.abort("worker was forced to stop")
+        self._tell_end("forced")
+        await self._close()
+
+    async def closed(self) -> WorkerEnd:
+        """Returns when the worker has left, however that came."""
+        await self._ended.wait()
+        assert self._end is not None
+        return self._end
+
+    async def _start(self) -> None:
         c = self.config
-        await self._wire.connection.subscribe(
-            member_subject(c.stream, c.group, c.member, "drain"), cb=self._on_drain_command
+        if c.http_port is not None:
+            self._http = HttpEndpoint(
+                HttpOptions(
+                    host=c.http_host,
+                    port=c.http_port,
+                    live=self._why_not_live,
+                    ready=self._why_not_ready,
+                    metrics=self.metrics.text,
+                ),
+                self.log,
+            )
+            await self._http.start()
+        connection = await self._connect()
+        if connection is None:
+            return
+        connection.on_change(self._on_connection)
+        base = self._base = open_base(
+            connection,
+            config=c,
+            log=self.log,
+            instance=self._instance,
+            confirm_acks=self._confirm_acks,
         )
+        work = self._work = Work(
+            base=base,
+            handler=self._handler,
+            stats=self._stats,
+            metrics=self.metrics,
+            events=self._events,
+            stall_ms=self._stall_ms,
+            on_step=self._on_step,
+            is_wanted=lambda: self._has_joined and self.state == "running",
+        )
+        drains = member_subject(c.stream, c.group, c.member, "drain")
+        base.connection.listen(drains, self._on_drain_command)
+        # The server must know it before anybody can see the record.
+        await connection.round_trip(5.0)
+        await self._poll(base, work)
+        claim = await base.membership.claim(self._record, self._stop_start)
+        if self._stop_start.is_set():
+            return
+        if claim == "taken":
+            self._on_taken()
+            return
+        self._has_joined = True
+        self.log.info("joined", state=self.state, revision=base.spec.revision)
+        self._events.emit("joined")
+        work.wake()
+        self._beating = asyncio.create_task(self._beat(base, work))
+
+    async def _connect(self) -> Connection | None:
+        """None: told to stop before there was a connection."""
+        connecting = asyncio.create_task(open_connection(self.config, self.log))
+        stopped = asyncio.create_task(self._stop_start.wait())
+        await asyncio.wait({connecting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if connecting.done():
+            return connecting.result()
+        connecting.cancel()
+        await asyncio.wait({connecting})
+        return None
+
+    async def _beat(self, base: Base, work: Work) -> None:
+        """Heartbeats until the worker leaves; while draining too: a record that expires looks like
+        a crash."""
         while True:
-            try:
-                await self._poll_spec()
-                await self._member.join()
-                break
-            except Unreachable as error:
-                self.log.debug("not joined yet", error=str(error))
-                await asyncio.sleep(RETRY_S)
-            except IdTaken as error:
-                self._id_taken(error)
+            await asyncio.sleep(self.config.heartbeat_ms / 1000)
+            # Side by side: a spec that does not answer must not let the heartbeat expire.
+            claim, _ = await asyncio.gather(
+                base.membership.beat(self._record, self._stop_start), self._poll(base, work)
+            )
+            if claim == "unreachable":
+                self.metrics.heartbeat_failures += 1
+            if claim == "taken":
+                self._on_taken()
                 return
-        self.log.info("joined", state=self._state())
-        if self._spec.current is None:
-            self.log.warning("spec missing")
-        self.joined.set()
 
-    async def _poll_spec(self) -> None:
-        changed = await self._spec.poll()
-        spec = self._spec.current
-        if spec is not None:
-            await self._contracts.load(spec.contracts)
-        if changed and spec is not None:
-            self._slots.set_limit(spec.concurrency)
-            self._hold.set_ack_wait(spec.ack_wait_ms)
-        if changed:
-            self._puller.wake()
+    async def _poll(self, base: Base, work: Work) -> None:
+        before = base.spec.revision
+        await base.spec.poll()
+        base.hold.adjust()
+        spec = base.spec.last
+        if spec is None:
+            return
+        await base.contracts.refresh(spec.contracts)
+        if work.mode is None:
+            await work.open(spec)
+        if base.spec.revision != before:
+            self._events.emit("spec", spec)
+            self._tell_pause(spec.paused)
+        # Concurrency or pause may have changed.
+        work.wake()
 
-    async def _beat(self) -> None:
-        # Goes on while draining: a record that expires looks like a crash.
-        while not self._ended.is_set():
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._beat_now.wait(), self.config.heartbeat_ms / 1000)
-            self._beat_now.clear()
-            if self._ended.is_set():
-                return
-            for step in (self._poll_spec, self._member.beat):
-                try:
-                    await step()
-                except Unreachable as error:
-                    self.log.debug("beat missed", error=str(error))
-                except IdTaken as error:
-                    self._id_taken(error)
-                    return
+    def _tell_pause(self, is_paused: bool) -> None:
+        if is_paused != self._was_paused:
+            self._was_paused = is_paused
+            self.log.info("paused" if is_paused else "resumed")
+            self._events.emit("paused" if is_paused else "resumed")
 
-    async def _recover(self) -> None:
-        while not self._stop.is_set():
-            await self._degraded.wait()
-            await asyncio.sleep(RETRY_S)
-            try:
-                await self._ledger.probe()
-            except Unreachable:
-                continue
-            self._degraded.clear()
-            self.log.info("recovered", state=self._state())
-            self._puller.wake()
+    def _begin_drain(self) -> asyncio.Task[None]:
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain())
+        return self._draining
 
     async def _drain(self) -> None:
-        self.state = "draining"
         self.log.info("draining", state="draining")
-        self._slots.close()
-        self._beat_now.set()
-        await self._puller.stop()
-        waiting = [message for message in self._hold if message.waiting]
-        for message in waiting:
-            await self._deliveries.hand_back(message)
-        if self._tasks:
-            ended = asyncio.create_task(_all(self._tasks))
-            forced = asyncio.create_task(self._force.wait())
-            await asyncio.wait(
-                {ended, forced},
-                timeout=self.config.grace_ms / 1000,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            forced.cancel()
-            ended.cancel()
-        if self._tasks:
-            self._exit_code = self._exit_code or EXIT_FORCED
-            self.log.error("handlers still running", state="draining")
-            for message in self._hold:
-                message.signal.abort()
+        self._stop_start.set()
+        # A claim on its way would otherwise be made after the record was deleted.
+        if self._starting is not None:
+            with suppress(Exception):
+                await self._starting
+        end: WorkerEnd = "drained"
+        if self._work is not None and self._base is not None:
+            # Handlers may still need the connection: returning what was not started comes first.
+            work = self._base.tasks.start(self._work.drain())
+            killed = asyncio.create_task(self._ended.wait())
+            grace_s = self.config.grace_ms / 1000
+            await asyncio.wait({work, killed}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
+            killed.cancel()
+            if not work.done():
+                end = "grace"
+                self._work.abort("the grace of the drain is over")
+        await self._close()
+        self._tell_end("taken" if self._is_taken else end)
 
-    async def _end(self, loops: list[asyncio.Task[None]], stopped: asyncio.Task[Any]) -> None:
-        self._hold.stop()
+    async def _close(self) -> None:
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._leave())
+        await asyncio.shield(self._closing)
+
+    async def _leave(self) -> None:
+        self._stop_start.set()
+        base = self._base
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.wait({self._beating})
+        if base is not None:
+            if not self._is_taken:
+                await base.membership.leave()
+            if self._work is not None:
+                await self._work.close()
+            await base.close()
+            self.log.info("left")
+        self._threads.close()
+        if self._http is not None:
+            await self._http.close()
+        self._events.emit("left")
+
+    def _tell_end(self, end: WorkerEnd) -> None:
+        self._end = self._end or end
         self._ended.set()
-        self._beat_now.set()
-        hold, puller, beat, recover = loops
-        for task in (hold, recover, stopped, *self._tasks):
-            task.cancel()
-        # Not cancelled: the client swallows a cancellation now and then, and a beat cut off leaves
-        # a revision unknown.
-        await asyncio.wait({*loops, stopped, *self._tasks}, timeout=WIND_UP_S)
-        for task in (puller, beat):
-            task.cancel()
 
-    async def _unless_stopped(self, task: asyncio.Task[Any]) -> None:
-        stopped = asyncio.create_task(self._stop.wait())
-        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if task.done():
-            task.result()
+    def _on_connection(self, is_up: bool) -> None:
+        if is_up:
+            self.metrics.reconnects += 1
 
-    def _receive(self, msg: Msg) -> None:
-        message = message_of(msg, self.config.group, self._hold.received_at())
-        if message is None:
-            self.log.error("reply is no ack reply", error=msg.reply)
-            return
-        self._hold.add(message)
-        task = asyncio.create_task(self._deliveries.run(message))
-        self._tasks.add(task)
-        task.add_done_callback(self._delivered)
+    def _on_drain_command(self, msg: Msg) -> None:
+        if msg.reply and self._base is not None:
+            self._base.connection.send(msg.reply, b'{"ok":true}')
+        self._begin_drain()
 
-    def _delivered(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._puller.wake()
-
-    def _limits(self) -> PullLimits:
-        spec = self._spec.current
-        may_pull = not (
-            spec is None or spec.paused or self._degraded.is_set() or self._stop.is_set()
+    def _on_taken(self) -> None:
+        self.log.error(
+            "id taken", code="id_taken", error="another process runs under this id; set WORKER_ID"
         )
-        may_pull = may_pull and self._wire.is_connected
-        return PullLimits(
-            concurrency=spec.concurrency if spec and may_pull else 0, held=len(self._hold)
+        self._is_taken = True
+        self._begin_drain()
+
+    def _why_not_live(self) -> str | None:
+        mode = self._work.mode if self._work else None
+        return why_not_live(self._snapshot().concurrency, mode.handlers.late_count if mode else 0)
+
+    def _why_not_ready(self) -> list[str]:
+        return why_not_ready(
+            has_joined=self._has_joined,
+            is_connected=self._base is not None and self._base.connection.is_up,
+            state=self.state,
+            is_degraded=self._work is not None and self._work.is_degraded,
         )
 
-    def _degrade(self, error: str) -> None:
-        if not self._degraded.is_set():
-            self.log.warning("degraded", error=error)
-        self._degraded.set()
-
-    def _id_taken(self, error: IdTaken) -> None:
-        self.log.error("id taken", code=error.code, error=str(error))
-        self._exit_code = EXIT_ID_TAKEN
-        self._stop.set()
-
-    async def _disconnected(self) -> None:
-        return
-
-    async def _reconnected(self) -> None:
-        if hasattr(self, "_puller"):
-            self._puller.forget()
-
-    async def _on_drain_command(self, msg: Msg) -> None:
-        with suppress(Unreachable):
-            if msg.reply:
-                await self._wire.publish(msg.reply, b'{"ok":true}')
-        self.drain()
-
-    def _state(self) -> str:
-        if self._stop.is_set():
-            return "draining"
-        spec = self._spec.current
-        if spec is None:
-            return "starting"
-        return "paused" if spec.paused else "running"
+    def _snapshot(self) -> Snapshot:
+        work = self._work
+        mode = work.mode if work else None
+        spec = self._base.spec if self._base else None
+        return Snapshot(
+            in_flight=mode.handlers.count if mode else 0,
+            held=mode.intake.count if mode else 0,
+            suspects=mode.intake.suspect_count if mode else 0,
+            concurrency=spec.last.concurrency if spec and spec.last else 0,
+            is_degraded=work is not None and work.is_degraded,
+            is_breaker_open=work is not None and work.is_breaker_open,
+            is_paused=self.state == "paused",
+            is_ready=not self._why_not_ready(),
+            spec_revision=spec.revision if spec else 0,
+        )
 
     def _record(self) -> dict[str, Any]:
-        spec, current, stats = self._spec.last, self._spec.current, self._stats
-        oldest = self._hold.oldest()
-        record = {
-            "v": 1,
-            "id": self.config.member,
-            "instance": self._instance,
-            "language": LANGUAGE,
-            "core_version": CORE_VERSION,
-            "app_version": self.version,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "started_at": self._started_at,
-            "state": self._state(),
-            "delivery": "pull",
-            "concurrency": spec.concurrency if spec else 0,
-            "degraded": self._degraded.is_set(),
-            "in_flight": stats.in_flight,
-            "held": len(self._hold),
-            "counts": {name: stats.counts[name] for name in OUTCOMES},
-            "spec_revision": current.revision if current else 0,
-            "contracts": self._contracts.names,
-            "restart_needed": self._spec.restart_needed,
-        }
-        since = {"sequence": oldest.ack.seq, "since": rfc3339(oldest.since)} if oldest else None
-        optional = {
-            "p50_ms": stats.percentile_ms(0.5),
-            "p99_ms": stats.percentile_ms(0.99),
-            "last_error": stats.last_error,
-            "oldest": since,
-        }
-        return record | {name: value for name, value in optional.items() if value is not None}
-
-
-async def _all(tasks: set[asyncio.Task[None]]) -> None:
-    while tasks:
-        await asyncio.wait(set(tasks))
+        base, mode = self._base, self._work.mode if self._work else None
+        last = base.spec.last if base else None
+        return member_record(
+            self.config,
+            self._stats,
+            RecordFacts(
+                instance=self._instance,
+                started_at=self._started_at,
+                state=self.state,
+                snapshot=self._snapshot(),
+                restart_needed=base.spec.restart_needed if base else [],
+                contracts=base.contracts.names if base else [],
+                oldest=mode.intake.oldest if mode else None,
+                mode=mode.name if mode else last.delivery.mode if last else "pull",
+            ),
+        )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
-_DIGITS = re.compile(r"[0-9]{1,19}")
+_MOST_DIGITS = 19
 
 
-@dataclass(frozen=True, kw_only=True)
-class AckReply:
+class AckReply(NamedTuple):
     """The tokens of an ack reply that the protocol uses."""
 
     stream: str
@@ -24,25 +22,21 @@ class AckReply:
 
 def parse_ack_reply(subject: str) -> AckReply | None:
     """Reads `$JS.ACK…` in its 9-token and its 11-token (and longer) form."""
-    tokens = subject.split(".")
-    if tokens[:2] != ["$JS", "ACK"]:
+    if not subject.startswith("$JS.ACK."):
         return None
+    tokens = subject.split(".")
     # The longer form begins with a domain and an account; what follows the pending count is free.
     if len(tokens) == 9:
-        rest = tokens[2:]
+        _, _, stream, consumer, delivered, seq, consumer_seq, store_time, pending = tokens
     elif len(tokens) >= 11:
-        rest = tokens[4:11]
+        stream, consumer, delivered, seq, consumer_seq, store_time, pending = tokens[4:11]
     else:
         return None
-    stream, consumer, delivered, seq, consumer_seq, store_time, pending = rest
-    numbers = (delivered, seq, consumer_seq, store_time, pending)
-    if not stream or not consumer or not all(map(_DIGITS.fullmatch, numbers)):
+    # All five at once: every message has them.
+    digits = delivered + seq + consumer_seq + store_time + pending
+    if not (digits.isascii() and digits.isdigit() and stream and consumer):
         return None
-    return AckReply(
-        stream=stream,
-        consumer=consumer,
-        delivered=int(delivered),
-        seq=int(seq),
-        store_time=store_time,
-        pending=int(pending),
-    )
+    for number in (delivered, seq, consumer_seq, store_time, pending):
+        if not 0 < len(number) <= _MOST_DIGITS:
+            return None
+    return AckReply(stream, consumer, int(delivered), int(seq), store_time, int(pending))

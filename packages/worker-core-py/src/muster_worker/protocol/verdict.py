@@ -8,8 +8,8 @@ from typing import Any
 
 import jsonschema_rs
 
+from ..errors import MusterError
 from .body import BodyError, parse_body
-from .errors import MusterError
 
 
 @dataclass(frozen=True, kw_only=True)

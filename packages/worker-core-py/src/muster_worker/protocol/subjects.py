@@ -31,3 +31,8 @@ def archive_subject(stream: str, group: str, reason: str) -> str:
 def member_subject(stream: str, group: str, member: str, command: str) -> str:
     """Where a member listens for a command of the control plane."""
     return f"muster.member.{stream}.{group}.{member}.{command}"
+
+
+def push_subject(stream: str, group: str) -> str:
+    """Where the server pushes a group's messages to; fixed, so that nothing has to be told."""
+    return f"muster.push.{stream}.{group}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .errors import MusterError
+from ..errors import MusterError
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _SUBJECT_TOKEN = re.compile(r"[!-~]+")

@@ -1,0 +1,1 @@
+"""One row per group and event id, `done` or `dead`: it makes an effect happen once."""

@@ -1,0 +1,1 @@
+"""The rules of the protocol as plain functions: what the shared test vectors prove."""

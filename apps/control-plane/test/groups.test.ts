@@ -135,14 +135,13 @@ describe("groups.apply", () => {
   test.each([
     ["bad_name", { group: "a.b" }],
     ["bad_request", { stream: "with space" }],
-    ["bad_name", { stream: "core" }],
+    ["bad_spec", { stream: "core" }],
     ["unknown_contract", { contracts: ["invoice.v9"] }],
-    ["not_in_this_release", { delivery: { mode: "push" as const } }],
-    ["not_in_this_release", { ledger: "none" as const }],
     ["bad_subject", { subjects: [">"] }],
-    ["bad_subject", { subjects: ["muster.dlq.>"] }],
+    ["bad_spec", { subjects: ["muster.dlq.>"] }],
     ["bad_subject", { subjects: ["$KV.>"] }],
-    ["overlapping_filters", { subjects: ["orders.>", "orders.created"] }],
+    ["bad_subject", { subjects: ["*.created"] }],
+    ["bad_spec", { subjects: ["orders.>", "orders.created"] }],
     ["unknown_field", { ack_wait: 3 }],
   ])("refuses with %s: %j", async (code, over) => {
     const spec = { ...specOf(), ...over };

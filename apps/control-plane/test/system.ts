@@ -59,6 +59,17 @@ export async function startSystem(natsConfig?: string) {
   };
 }
 
+/** Code and message of the error that a procedure answers with. */
+export async function refusalOf(call: Promise<unknown>): Promise<{ code: string; message: string }> {
+  try {
+    await call;
+  } catch (error) {
+    const { data, message } = error as { data?: { muster_code?: string }; message: string };
+    return { code: data?.muster_code ?? "none", message };
+  }
+  throw new Error("it was not refused");
+}
+
 /** A spec for the tests' group. */
 export function specOf(over: Partial<GroupSpecInput> = {}): GroupSpec {
   return GroupSpec.parse({

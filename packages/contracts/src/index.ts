@@ -21,6 +21,7 @@ export { type BodyCode, MAX_DEPTH, type ParsedBody, parseBody } from "./body.ts"
 export { ATTEMPTS_TTL_MS, buckets, MEMBER_TTL_MS } from "./buckets.ts";
 export { DeadLetterHeaders, DeadLetterReason } from "./dead-letter.ts";
 export { MusterError } from "./errors.ts";
+export { overlaps } from "./filters.ts";
 export { GroupSpec, type GroupSpecInput } from "./group-spec.ts";
 export { sha256Hex } from "./hash.ts";
 export {
@@ -68,6 +69,7 @@ export {
   dlqStream,
   dlqSubject,
   memberSubject,
+  pushSubject,
   replayFilter,
   replaySubject,
   stripReplayPrefix,

@@ -1,3 +1,4 @@
+import { overlaps } from "./filters.ts";
 import type { GroupSpec } from "./group-spec.ts";
 
 // What is below the root of Muster's own subjects: `*.created` does not reach it, `*.>` does.
@@ -48,16 +49,4 @@ function subjectProblems(subjects: readonly string[]): string[] {
     }
   }
   return problems;
-}
-
-/** Whether some subject matches both filters. */
-function overlaps(a: string, b: string): boolean {
-  const [left, right] = [a.split("."), b.split(".")];
-  for (let at = 0; at < Math.max(left.length, right.length); at++) {
-    const [one, other] = [left[at], right[at]];
-    if (one === undefined || other === undefined) return false;
-    if (one === ">" || other === ">") return true;
-    if (one !== other && one !== "*" && other !== "*") return false;
-  }
-  return true;
 }

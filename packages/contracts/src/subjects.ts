@@ -11,6 +11,11 @@ export function replayFilter(stream: string, group: string): string {
   return replaySubject(stream, group, ">");
 }
 
+/** Where the server pushes the messages of a push group; its members share them as a queue group. */
+export function pushSubject(stream: string, group: string): string {
+  return `${ROOT}.push.${stream}.${group}`;
+}
+
 /** The subject as its publisher knew it: without the group's own replay prefix, once. */
 export function stripReplayPrefix(stream: string, group: string, subject: string): string {
   const prefix = replaySubject(stream, group, "");

@@ -3,7 +3,8 @@ import { buckets, createVerdict, type GroupSpec, type Verdict, replayFilter } fr
 import type { StreamInfo } from "@nats-io/jetstream";
 import { fail } from "../errors.ts";
 import { maxMessageSize } from "../groups/change.ts";
-import { filtersOfConsumer, findConsumer } from "../groups/consumer.ts";
+import { findConsumer } from "../groups/consumer.ts";
+import { filtersOfConsumer } from "../groups/consumer-config.ts";
 import { getSpec } from "../groups/specs.ts";
 import { getStream } from "../groups/streams.ts";
 import { isCovered } from "../groups/subjects.ts";

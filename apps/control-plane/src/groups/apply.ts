@@ -20,33 +20,37 @@ const ROUNDS = 10;
 export type Applied = { stream: string; group: string; revision: number; changes: Change[] };
 
 /**
- * Provisions a group: buckets, stream, dead-letter stream, consumer, contracts, and the spec last.
- * All that can be refused is refused before anything is made. Safe to repeat, and safe when two run
- * at once: the spec is written by compare and set (`changed_meanwhile` for the one that was late),
- * and both leave stream and consumer as the spec that won wants them.
+ * Provisions a group: buckets, stream, dead-letter stream, consumer, contracts, and the spec last; a
+ * queue group has neither stream nor consumer. All that can be refused is refused before anything is
+ * made. Safe to repeat, and safe when two run at once: the spec is written by compare and set
+ * (`changed_meanwhile` for the one that was late), and both leave stream and consumer as the spec
+ * that won wants them.
  */
 export async function applyGroup(nats: Nats, spec: GroupSpec, options: StreamOptions = {}): Promise<Applied> {
   checkSpec(spec);
   checkServer(nats);
-  const found = await findStream(nats, spec.stream);
+  const hasStream = spec.delivery.mode !== "queue";
+  if (!hasStream) checkNoStream(spec, options);
+  const found = hasStream ? await findStream(nats, spec.stream) : undefined;
   checkStreamFits(spec, options, found);
   await checkConsumerFits(nats, spec, found);
 
   const replicas = options.replicas ?? found?.config.num_replicas ?? 1;
   const changes = await provisionBuckets(nats, replicas);
   const before = await readSpec(nats, spec.stream, spec.group);
-  changes.push({
-    what: `stream ${spec.stream}`,
-    change: await provisionStream(nats, spec, options, await subjectsOf(nats, spec)),
-  });
+  if (hasStream) {
+    const change = await provisionStream(nats, spec, options, await subjectsOf(nats, spec));
+    changes.push({ what: `stream ${spec.stream}`, change });
+  }
   changes.push({
     what: `stream ${dlqStream(spec.stream)}`,
     change: await provisionDlq(nats, spec.stream, replicas),
   });
-  changes.push({ what: `consumer ${spec.group}`, change: await provisionConsumer(nats, spec) });
+  if (hasStream)
+    changes.push({ what: `consumer ${spec.group}`, change: await provisionConsumer(nats, spec) });
   changes.push(...(await provisionContracts(nats, spec.contracts)));
   const written = await writeSpec(nats, spec, before);
-  await settle(nats, spec);
+  if (hasStream) await settle(nats, spec);
   if (written.type === "lost") {
     throw fail(
       "changed_meanwhile",
@@ -55,6 +59,16 @@ export async function applyGroup(nats: Nats, spec: GroupSpec, options: StreamOpt
   }
   changes.push({ what: `spec ${groupKey(spec.stream, spec.group)}`, change: written.change });
   return { stream: spec.stream, group: spec.group, revision: written.revision, changes };
+}
+
+function checkNoStream(spec: GroupSpec, options: StreamOptions): void {
+  const { replicas: _, ...ofStream } = options;
+  const given = Object.entries(ofStream).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+  if (given.length > 0)
+    throw fail(
+      "bad_request",
+      `group ${spec.group} has mode queue, and with it no stream; leave out ${given.join(", ")}`,
+    );
 }
 
 function checkServer(nats: Nats): void {

@@ -1,30 +1,49 @@
 // What a spec must be before anything is made for it.
-import { checkName, checkStream, contractSchemas, GroupSpec, replayFilter } from "@muster/contracts";
+import {
+  contractSchemas,
+  type GroupSpec,
+  protocolSchemas,
+  replayFilter,
+  specProblems,
+} from "@muster/contracts";
 import { fail } from "../errors.ts";
-import { overlap } from "./subjects.ts";
 
-const known = new Set(Object.keys(GroupSpec.shape));
+// What the server takes as a filter.
+const LONGEST_SUBJECT = 512;
 
-/** Throws with a code and a way out when this release cannot run the group. */
+/** Throws with a code and a way out when the group cannot be run like this. */
 export function checkSpec(spec: GroupSpec): void {
-  checkStream(spec.stream);
-  checkName("group", spec.group);
-  const unknown = Object.keys(spec).filter((field) => !known.has(field));
+  const unknown = unknownFields(spec, protocolSchemas["group-spec"] ?? {});
   if (unknown.length > 0)
     throw fail(
       "unknown_field",
-      `spec has unknown fields: ${unknown.join(", ")}; known are ${[...known].join(", ")}`,
+      `spec has unknown fields: ${unknown.join(", ")}; leave them out, or correct their names`,
     );
-  if (spec.delivery.mode !== "pull") {
+  const problems = specProblems(spec);
+  if (problems.length > 0)
     throw fail(
-      "not_in_this_release",
-      `delivery mode ${spec.delivery.mode} is not in this release; use {"mode":"pull"}`,
+      "bad_spec",
+      `group ${spec.group} of stream ${spec.stream} cannot work: ${problems.join("; ")}`,
     );
-  }
-  if (spec.ledger !== "kv")
-    throw fail("not_in_this_release", `ledger ${spec.ledger} is not in this release; use "kv"`);
   for (const contract of spec.contracts) checkContract(contract);
   checkSubjects(spec);
+}
+
+type Schema = { properties?: Record<string, Schema>; oneOf?: Schema[]; const?: unknown };
+
+// Members ignore what they do not know, so a misspelt field would silently be its default.
+function unknownFields(value: object, schema: Schema, path = ""): string[] {
+  const properties = schema.oneOf?.find((one) => isMode(one, value))?.properties ?? schema.properties;
+  if (properties === undefined) return [];
+  return Object.entries(value).flatMap(([name, part]: [string, unknown]) => {
+    const known = Object.hasOwn(properties, name) ? properties[name] : undefined;
+    if (known === undefined) return [`${path}${name}`];
+    return typeof part === "object" && part !== null ? unknownFields(part, known, `${path}${name}.`) : [];
+  });
+}
+
+function isMode({ properties }: Schema, value: object): boolean {
+  return "mode" in value && properties?.["mode"]?.const === value.mode;
 }
 
 function checkContract(contract: string): void {
@@ -36,32 +55,19 @@ function checkContract(contract: string): void {
 }
 
 function checkSubjects(spec: GroupSpec): void {
-  for (const [i, subject] of spec.subjects.entries()) {
-    // A filter such as `>` would also take dead letters, replays of other groups and bucket writes.
-    if (
-      subject.startsWith("$") ||
-      subject.startsWith("_INBOX") ||
-      overlap(subject, "muster.>") ||
-      /^[>*]/.test(subject)
-    ) {
-      throw fail(
-        "bad_subject",
-        `subject ${subject} reaches into what belongs to NATS or Muster; begin it with a token of your own, such as orders.>`,
-      );
-    }
-    const twin = spec.subjects.find((other, j) => j > i && overlap(subject, other));
-    if (twin !== undefined)
-      throw fail(
-        "overlapping_filters",
-        `subjects ${subject} and ${twin} of one group overlap; a message would match twice`,
-      );
-  }
+  // A first token that can be anything would also take bucket writes, answers and the server's own.
+  const theirs = spec.subjects.find((subject) => /^([$*>]|_INBOX([.]|$))/.test(subject));
+  if (theirs !== undefined)
+    throw fail(
+      "bad_subject",
+      `subject ${theirs} reaches into what belongs to NATS; begin it with a token of your own, such as orders.>`,
+    );
   const longest =
     replayFilter(spec.stream, spec.group).length +
     Math.max(...spec.subjects.map((subject) => subject.length));
-  if (longest > 512)
+  if (longest > LONGEST_SUBJECT)
     throw fail(
       "bad_subject",
-      `the subjects are too long: with the replay prefix ${longest} characters, 512 are the limit`,
+      `the subjects are too long: with the replay prefix ${longest} characters, ${LONGEST_SUBJECT} are the limit`,
     );
 }

@@ -1,5 +1,6 @@
-// The consumer of a group: durable name is the group's, unlimited deliveries, explicit acks.
-import { type GroupSpec, replayFilter } from "@muster/contracts";
+// The consumer of a group: looking it up, saying why one that is there does not do, making it fit.
+import type { GroupSpec } from "@muster/contracts";
+import { overlaps } from "@muster/contracts";
 import {
   type ConsumerConfig,
   type ConsumerInfo,
@@ -8,8 +9,15 @@ import {
 } from "@nats-io/jetstream";
 import { fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
-import { type Change, kindOf, mark, ns } from "./change.ts";
-import { isSameSet, overlap } from "./subjects.ts";
+import { type Change, kindOf } from "./change.ts";
+import {
+  changeableOf,
+  differences,
+  filtersOf,
+  filtersOfConsumer,
+  fixedDifferences,
+  wantedConsumer,
+} from "./consumer-config.ts";
 
 const NOT_FOUND = 10014;
 const NAME_IN_USE = new Set([10013, 10148]);
@@ -29,18 +37,6 @@ export async function findConsumer(
   }
 }
 
-/** What the consumer of a group takes: the group's subjects, and its own replays. */
-export function filtersOf(spec: GroupSpec): string[] {
-  return [...spec.subjects, replayFilter(spec.stream, spec.group)];
-}
-
-/** The filters of a consumer, however it was given them; none means all. */
-export function filtersOfConsumer(config: ConsumerConfig): string[] {
-  if (config.filter_subjects !== undefined && config.filter_subjects.length > 0)
-    return config.filter_subjects;
-  return [config.filter_subject || ">"];
-}
-
 /** Throws when a consumer of the group's name cannot serve it, or others on a work queue take the same subjects. */
 export async function checkConsumerFits(
   nats: Nats,
@@ -49,12 +45,12 @@ export async function checkConsumerFits(
 ): Promise<void> {
   if (stream === undefined) return;
   const found = await findConsumer(nats, spec.stream, spec.group);
-  if (found !== undefined) checkFound(spec, found.config);
+  if (found !== undefined) checkFound(spec, found.config, stream.config.retention);
   if (stream.config.retention !== "workqueue") return;
   for await (const other of nats.jsm.consumers.list(spec.stream)) {
     if (other.name === spec.group) continue;
     const theirs = filtersOfConsumer(other.config);
-    const mine = filtersOf(spec).find((subject) => theirs.some((filter) => overlap(subject, filter)));
+    const mine = filtersOf(spec).find((subject) => theirs.some((filter) => overlaps(subject, filter)));
     if (mine !== undefined)
       throw overlapping(spec, `${other.name} takes ${theirs.join(", ")} already, which overlaps ${mine}`);
   }
@@ -66,24 +62,14 @@ export async function provisionConsumer(nats: Nats, spec: GroupSpec): Promise<Ch
   if (found === undefined) return await create(nats, spec);
   checkFound(spec, found.config);
   if (kindOf(found.config) === undefined) return "adopted";
-  if (isAsWanted(spec, found.config)) return "unchanged";
-  const { ack_wait, max_ack_pending, max_deliver, filter_subjects, metadata } = wantedConfig(spec);
-  await inWords(
-    spec,
-    nats.jsm.consumers.update(spec.stream, spec.group, {
-      ack_wait,
-      max_ack_pending,
-      max_deliver,
-      filter_subjects,
-      metadata,
-    }),
-  );
+  if (differences(spec, found.config).length === 0) return "unchanged";
+  await inWords(spec, nats.jsm.consumers.update(spec.stream, spec.group, changeableOf(spec)));
   return "updated";
 }
 
 async function create(nats: Nats, spec: GroupSpec): Promise<Change["change"]> {
   try {
-    await inWords(spec, nats.jsm.consumers.add(spec.stream, wantedConfig(spec)));
+    await inWords(spec, nats.jsm.consumers.add(spec.stream, wantedConsumer(spec)));
     return "created";
   } catch (error) {
     // Two applies at once: the other one was first, and now it is an update.
@@ -93,48 +79,13 @@ async function create(nats: Nats, spec: GroupSpec): Promise<Change["change"]> {
   }
 }
 
-function wantedConfig(spec: GroupSpec) {
-  return {
-    durable_name: spec.group,
-    ack_policy: "explicit" as const,
-    deliver_policy: "all" as const,
-    // Finite would leave messages behind that nobody delivers or counts; the attempts record is the limit.
-    max_deliver: -1,
-    ack_wait: ns(spec.ack_wait_ms),
-    max_ack_pending: spec.max_ack_pending,
-    filter_subjects: filtersOf(spec),
-    metadata: { ...mark("group"), "muster.group": spec.group },
-  };
-}
-
-function isAsWanted(spec: GroupSpec, is: ConsumerConfig): boolean {
-  return differences(spec, is).length === 0;
-}
-
-function differences(spec: GroupSpec, is: ConsumerConfig): string[] {
-  const wanted = wantedConfig(spec);
-  const found: string[] = [];
-  if (is.ack_wait !== wanted.ack_wait)
-    found.push(`ack_wait is ${Number(is.ack_wait) / 1e6} ms, not ${spec.ack_wait_ms} ms`);
-  if (is.max_ack_pending !== wanted.max_ack_pending)
-    found.push(`max_ack_pending is ${is.max_ack_pending}, not ${spec.max_ack_pending}`);
-  if (is.max_deliver !== -1) found.push(`max_deliver is ${is.max_deliver}, not -1`);
-  if (!isSameSet(filtersOfConsumer(is), wanted.filter_subjects))
-    found.push(`filters are ${filtersOfConsumer(is).join(", ")}, not ${wanted.filter_subjects.join(", ")}`);
-  return found;
-}
-
-function checkFound(spec: GroupSpec, is: ConsumerConfig): void {
-  const fixed: string[] = [];
-  if (is.ack_policy !== "explicit") fixed.push(`ack policy ${is.ack_policy}`);
-  if (is.deliver_policy !== "all") fixed.push(`deliver policy ${is.deliver_policy}`);
-  if (is.deliver_subject) fixed.push("push delivery");
-  if (is.backoff !== undefined && is.backoff.length > 0) fixed.push("a backoff, which overwrites ack_wait");
+function checkFound(spec: GroupSpec, is: ConsumerConfig, retention?: string): void {
+  const fixed = fixedDifferences(spec, is);
   const name = `consumer ${spec.group} of stream ${spec.stream}`;
   if (fixed.length > 0)
     throw fail(
       "needs_new_consumer",
-      `${name} has ${fixed.join(", ")}; that needs a new consumer: delete it, or choose another group name`,
+      `${name} cannot serve mode ${spec.delivery.mode}: ${fixed.join("; ")}. That needs a new consumer: choose another group name, or drain the group's members, delete the consumer and apply again; ${afterwards(spec, retention)}`,
     );
   if (kindOf(is) !== undefined) return;
   const other = differences(spec, is);
@@ -143,6 +94,16 @@ function checkFound(spec: GroupSpec, is: ConsumerConfig): void {
       "foreign",
       `${name} was not made by Muster, which leaves it as it is, and does not fit: ${other.join("; ")}; change it with the tool that made it, or the spec`,
     );
+}
+
+function afterwards(spec: GroupSpec, retention: string | undefined): string {
+  if (retention === undefined || retention === "workqueue") return "the stream keeps what is not settled";
+  if (retention === "interest")
+    return "on an interest stream messages that only this group waits for are gone with its consumer, so let it work them off first";
+  const again = "a new consumer begins at the start of the stream";
+  return spec.ledger === "none"
+    ? `${again}, and without a ledger everything in it is handled again`
+    : `${again}, and what the ledger knows is only acknowledged`;
 }
 
 async function inWords<T>(spec: GroupSpec, request: Promise<T>): Promise<T> {

@@ -1,4 +1,4 @@
-// Subject filters as sets: which covers which, which overlap.
+// Subject filters as sets: which covers which.
 
 /** Whether every subject that `inner` matches is matched by `outer`. */
 export function covers(outer: string, inner: string): boolean {
@@ -11,18 +11,6 @@ export function covers(outer: string, inner: string): boolean {
     if (token !== "*" && token !== other) return false;
   }
   return a.length === b.length;
-}
-
-/** Whether some subject is matched by both. */
-export function overlap(left: string, right: string): boolean {
-  const a = left.split(".");
-  const b = right.split(".");
-  for (let i = 0; ; i++) {
-    const [x, y] = [a[i], b[i]];
-    if (x === undefined || y === undefined) return x === y;
-    if (x === ">" || y === ">") return true;
-    if (x !== y && x !== "*" && y !== "*") return false;
-  }
 }
 
 /** Whether one of `filters` covers `subject`. */

@@ -1,8 +1,8 @@
-import { GroupSpec } from "@muster/contracts";
 import { z } from "zod";
 import { applyGroup } from "../groups/apply.ts";
 import { getGroup } from "../groups/get.ts";
 import { listGroups } from "../groups/list.ts";
+import { SpecInput } from "../groups/spec-input.ts";
 import { procedure } from "../trpc.ts";
 
 const StreamInput = z.strictObject({
@@ -15,8 +15,6 @@ const StreamInput = z.strictObject({
   replicas: z.int().min(1).max(5).optional(),
   storage: z.enum(["file", "memory"]).optional(),
 });
-
-const SpecInput = GroupSpec.extend({ v: z.literal(1).default(1) });
 
 /**
  * Groups: make one, look at all, look at one. A plain object, because `router()` refuses the name

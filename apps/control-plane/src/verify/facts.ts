@@ -2,7 +2,8 @@
 import { archiveFilter, dlqStream, eventIdOf, type LedgerRow } from "@muster/contracts";
 import { type ReplayRecord, readClaims } from "../dead-letters/claim.ts";
 import { type DeadLetter, readDeadLetters, toDeadLetter } from "../dead-letters/read.ts";
-import { filtersOf, findConsumer } from "../groups/consumer.ts";
+import { findConsumer } from "../groups/consumer.ts";
+import { filtersOf } from "../groups/consumer-config.ts";
 import { type Figures, figuresOf } from "../groups/figures.ts";
 import { readMembers } from "../groups/members.ts";
 import { getSpec, readSpecs } from "../groups/specs.ts";

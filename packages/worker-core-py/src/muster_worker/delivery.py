@@ -66,7 +66,7 @@ class Steps:
         if message.delivered > 1 or self._p.ledger.looks_up_first:
             return None
         contracts = self._p.spec().contracts
-        contract = message.headers.get("Muster-Contract") or contracts[0]
+        contract = message.contract(contracts[0])
         judge = self._contracts.loaded(contract) if contract in contracts else None
         if judge is None or len(message.body) > BIG_BODY_BYTES:
             return None
@@ -80,7 +80,7 @@ class Steps:
         if not self.may_go_on(held):
             return None
         p, message = self._p, held.message
-        contract = message.headers.get("Muster-Contract") or p.spec().contracts[0]
+        contract = message.contract(p.spec().contracts[0])
         delivery = Delivery(held, contract)
         if p.ledger.looks_up_first or message.delivered > 1:
             delivery.look_up = await p.ledger.look_up(message)

@@ -133,6 +133,15 @@ class Ends:
                 **told,
             )
 
+    def done(self, delivery: Delivery) -> None:
+        """As `end`, of the common delivery."""
+        if self._is_debug or self._events.has_settled_listener:
+            self.end_delivery(delivery, "done")
+            return
+        self._stats.count("done")
+        self._stats.settled(time.monotonic() - delivery.held.received_at)
+        self._on_attempt(False)
+
     def end_delivery(
         self,
         delivery: Delivery,

@@ -104,7 +104,8 @@ class Handlers:
     def _start(self, run: _Run, call: Callable[..., Awaitable[Any]], *args: Any) -> None:
         self._runs.add(run)
         self._deadlines.add(run)
-        run.task = asyncio.get_running_loop().create_task(run.work(call, *args))
+        # Named: the loop would make up a name for each.
+        run.task = asyncio.Task(run.work(call, *args), loop=self.parts.loop, name="muster-handler")
 
     def ended(self, run: _Run, outcome: HandlerOutcome) -> None:
         """A run has ended."""

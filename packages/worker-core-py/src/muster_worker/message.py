@@ -15,6 +15,7 @@ from .protocol.reply import parse_ack_reply
 from .protocol.subjects import strip_replay_prefix
 
 _NO_HEADERS: Headers = {}
+_CONTRACT = b"Muster-Contract:"
 
 
 class Message:
@@ -74,6 +75,13 @@ class Message:
             head = self._msg.head
             self._headers = read_headers(head).values if head else _NO_HEADERS
         return self._headers
+
+    def contract(self, default: str) -> str:
+        """The name of its contract."""
+        # Most messages do not say it, and nothing else of their headers may be asked for.
+        if self._headers is None and _CONTRACT not in self._msg.head:
+            return default
+        return self.headers.get("Muster-Contract") or default
 
     @property
     def subject(self) -> str:

@@ -156,7 +156,7 @@ class Queue:
         """Starts the handler; or why it cannot be."""
         p, message = self._p, in_hand.message
         accepted = p.spec().contracts
-        name = in_hand.contract = message.headers.get("Muster-Contract") or accepted[0]
+        name = in_hand.contract = message.contract(accepted[0])
         if name not in accepted:
             return Failure("unknown_contract", "UnknownContract", f"unknown contract {name}")
         try:

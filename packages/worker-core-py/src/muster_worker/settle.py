@@ -41,7 +41,7 @@ class Settlement:
         if p.ledger.kind != "none" or (delivery.attempts and delivery.attempts.record):
             return self._done(delivery, result.value)
         confirmed = p.hold.ack(delivery.held)
-        p.ends.end_delivery(delivery, "done")
+        p.ends.done(delivery)
         return None if confirmed is None else _confirmed(confirmed)
 
     async def returned_late(self, delivery: Delivery, value: Any) -> None:

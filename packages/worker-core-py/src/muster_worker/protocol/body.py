@@ -15,6 +15,7 @@ MAX_DEPTH = 64
 """Brackets outside strings may nest this deep."""
 
 _MAX_EXACT = 2**53
+_EXACT_DIGITS = 16
 # A string literal (also one that never ends), or one bracket. Possessive: no backtracking.
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.?)*+"?|[\[{]|[\]}]', re.DOTALL)
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -48,6 +49,13 @@ def parse_body(data: bytes) -> Any:
         raise BodyError("utf8", "not UTF-8") from None
     if _is_too_deep(data):
         raise BodyError("depth", f"nested deeper than {MAX_DEPTH}")
+    if b"\\u" not in data:
+        # The common body: no escape that could be half a character.
+        try:
+            return _PLAIN.decode(text)
+        except (ValueError, RecursionError):
+            # Which rule it breaks is looked at below.
+            pass
     found = _Found()
     try:
         value = _decoder(found, _SURROGATE_ESCAPE.search(data) is not None).decode(text)
@@ -77,12 +85,11 @@ def _is_too_deep(data: bytes) -> bool:
 
 def _decoder(found: _Found, may_be_lone: bool) -> json.JSONDecoder:
     def number(text: str) -> int | float:
-        value = float(text)
-        if math.isinf(value):
+        try:
+            return _number(text)
+        except ValueError:
             found.infinite = True
             return 0
-        # A whole number is an int here, as 1.0 and 1 are one number elsewhere.
-        return int(value) if value.is_integer() and abs(value) <= _MAX_EXACT else value
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         # Seen here, because a key given twice hides its first value from the result.
@@ -90,15 +97,31 @@ def _decoder(found: _Found, may_be_lone: bool) -> json.JSONDecoder:
             found.lone = True
         return dict(items)
 
-    def refuse(text: str) -> Any:
-        raise ValueError(text)
-
     return json.JSONDecoder(
         parse_int=number,
         parse_float=number,
-        parse_constant=refuse,
+        parse_constant=_refuse,
         object_pairs_hook=pairs if may_be_lone else None,
     )
+
+
+def _number(text: str) -> int | float:
+    """A double; a whole one is an int here, as 1.0 and 1 are one number elsewhere."""
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(text)
+    return int(value) if value.is_integer() and abs(value) <= _MAX_EXACT else value
+
+
+def _integer(text: str) -> int | float:
+    return int(text) if len(text) < _EXACT_DIGITS else _number(text)
+
+
+def _refuse(text: str) -> Any:
+    raise ValueError(text)
+
+
+_PLAIN = json.JSONDecoder(parse_int=_integer, parse_float=_number, parse_constant=_refuse)
 
 
 def _has_lone(value: Any) -> bool:

@@ -9,8 +9,8 @@ const (
 	entrySnoozed = "snoozed"
 )
 
-// attemptEntry is one start of a handler; one that is "started" never reported back (yet).
-type attemptEntry struct {
+// AttemptEntry is one start of a handler; one that is "started" never reported back (yet).
+type AttemptEntry struct {
 	Attempt    int    `json:"attempt"`
 	Outcome    string `json:"outcome"`
 	Member     string `json:"member"`
@@ -35,24 +35,24 @@ type attemptsRecord struct {
 	Snoozes   int            `json:"snoozes"`
 	Delivery  uint64         `json:"delivery"`
 	Open      bool           `json:"open"`
-	History   []attemptEntry `json:"history"`
+	History   []AttemptEntry `json:"history"`
 
 	extra extraFields
 }
 
 type (
-	plainEntry  attemptEntry
+	plainEntry  AttemptEntry
 	plainRecord attemptsRecord
 )
 
 // UnmarshalJSON keeps the fields it does not know.
-func (e *attemptEntry) UnmarshalJSON(data []byte) (err error) {
+func (e *AttemptEntry) UnmarshalJSON(data []byte) (err error) {
 	e.extra, err = decodeWithExtra(data, (*plainEntry)(e))
 	return err
 }
 
 // MarshalJSON writes them again.
-func (e attemptEntry) MarshalJSON() ([]byte, error) { return encodeWithExtra(plainEntry(e), e.extra) }
+func (e AttemptEntry) MarshalJSON() ([]byte, error) { return encodeWithExtra(plainEntry(e), e.extra) }
 
 // UnmarshalJSON keeps the fields it does not know.
 func (r *attemptsRecord) UnmarshalJSON(data []byte) (err error) {
@@ -100,7 +100,7 @@ func admit(record *attemptsRecord, delivered uint64, storeTime string, maxAttemp
 }
 
 // noteStart counts a suspect's start before its handler runs, for it may never report back.
-func (r attemptsRecord) noteStart(entry attemptEntry, delivered uint64) attemptsRecord {
+func (r attemptsRecord) noteStart(entry AttemptEntry, delivered uint64) attemptsRecord {
 	r.Attempts++
 	r.Open = true
 	r.Delivery = delivered
@@ -110,7 +110,7 @@ func (r attemptsRecord) noteStart(entry attemptEntry, delivered uint64) attempts
 }
 
 // fail is the record after a failed attempt; one whose start was noted is not counted twice.
-func (r attemptsRecord) fail(entry attemptEntry, delivered uint64) attemptsRecord {
+func (r attemptsRecord) fail(entry AttemptEntry, delivered uint64) attemptsRecord {
 	if r.isNoted(entry, delivered) {
 		entry.Attempt = r.Attempts
 		r.History = r.History[:len(r.History)-1]
@@ -124,7 +124,7 @@ func (r attemptsRecord) fail(entry attemptEntry, delivered uint64) attemptsRecor
 }
 
 // snooze is the record after a snooze, which is no attempt: a noted start is taken back.
-func (r attemptsRecord) snooze(entry attemptEntry, delivered uint64) attemptsRecord {
+func (r attemptsRecord) snooze(entry AttemptEntry, delivered uint64) attemptsRecord {
 	entry.Attempt = r.Attempts + 1
 	if r.isNoted(entry, delivered) {
 		entry.Attempt = r.Attempts
@@ -136,14 +136,14 @@ func (r attemptsRecord) snooze(entry attemptEntry, delivered uint64) attemptsRec
 	return r.settled(entry, delivered)
 }
 
-func (r attemptsRecord) settled(entry attemptEntry, delivered uint64) attemptsRecord {
+func (r attemptsRecord) settled(entry AttemptEntry, delivered uint64) attemptsRecord {
 	r.Open = false
 	r.Delivery = delivered
 	r.History = lastEntries(r.History, entry)
 	return r
 }
 
-func (r attemptsRecord) isNoted(entry attemptEntry, delivered uint64) bool {
+func (r attemptsRecord) isNoted(entry AttemptEntry, delivered uint64) bool {
 	if !r.Open || r.Delivery != delivered || len(r.History) == 0 {
 		return false
 	}
@@ -165,7 +165,7 @@ func (r attemptsRecord) lastError() (class, text string) {
 }
 
 // lastEntries copies: records of this type are values.
-func lastEntries(history []attemptEntry, entry attemptEntry) []attemptEntry {
-	all := append(append(make([]attemptEntry, 0, len(history)+1), history...), entry)
+func lastEntries(history []AttemptEntry, entry AttemptEntry) []AttemptEntry {
+	all := append(append(make([]AttemptEntry, 0, len(history)+1), history...), entry)
 	return all[max(0, len(all)-maxHistory):]
 }

@@ -1,7 +1,7 @@
 package muster
 
 import (
-	"sync"
+	"context"
 	"time"
 )
 
@@ -16,29 +16,24 @@ func gap(now, then time.Time) time.Duration {
 	return max(now.Sub(then), now.Round(0).Sub(then.Round(0)))
 }
 
-// ticks remembers the last two ticks of a timer. A process that was stopped has old ones, so it
-// does not believe that what waited in its socket is fresh.
-type ticks struct {
-	mu     sync.Mutex
-	before time.Time
-	last   time.Time
+// pause waits, or gives the error of ctx.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
 
-func newTicks() *ticks {
-	now := time.Now()
-	return &ticks{before: now, last: now}
-}
-
-func (t *ticks) tick() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.before, t.last = t.last, time.Now()
-}
-
-func (t *ticks) secondLast() time.Time {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.before
+// signal leaves a mark in a channel that holds one.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 func ms(n int64) time.Duration { return time.Duration(n) * time.Millisecond }

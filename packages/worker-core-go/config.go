@@ -28,8 +28,23 @@ type Config struct {
 	Grace time.Duration
 	// LogLevel of the log on stdout. Default info.
 	LogLevel slog.Level
-	// Version of the application, told in records and dead letters. Default 0.0.0.
+	// Version of the application, told in records and dead letters. Default [CoreVersion].
 	Version string
+	// HTTPPort of /metrics, /livez and /readyz; nil: none, 0: any free one.
+	HTTPPort *int
+	// HTTPHost is the address it listens on. Default 127.0.0.1.
+	HTTPHost string
+	// DatabaseURL is where the ledger is, for groups with ledger postgres.
+	DatabaseURL string
+	// ConfirmAcks asks the server to confirm each ack before its place is given to the next message.
+	// Costs speed, and narrows, but does not close, the time in which a killed server forgets an ack.
+	ConfirmAcks bool
+	// StallAfter is the silence of a pull after which the watchdog asks the server. Default 30 s.
+	StallAfter time.Duration
+	// Middleware runs around each handler of one message, the first one outermost.
+	Middleware []Middleware
+	// Events are told what happens to the worker.
+	Events Events
 	// OnStep, if set, is called with the name of each step that a delivery passes: received,
 	// row_done, row_dead, dead_lettered, attempt_recorded. For tests that kill the process there.
 	OnStep func(step string)
@@ -37,15 +52,24 @@ type Config struct {
 	Log *slog.Logger
 }
 
+// defaultPrefix is JetStream's own.
+const defaultPrefix = "$JS.API"
+
 func (c Config) withDefaults() Config {
 	if c.APIPrefix == "" {
-		c.APIPrefix = "$JS.API"
+		c.APIPrefix = defaultPrefix
 	}
 	if c.Heartbeat == 0 {
 		c.Heartbeat = 5 * time.Second
 	}
 	if c.Version == "" {
-		c.Version = "0.0.0"
+		c.Version = CoreVersion
+	}
+	if c.HTTPHost == "" {
+		c.HTTPHost = "127.0.0.1"
+	}
+	if c.StallAfter == 0 {
+		c.StallAfter = defaultStall
 	}
 	if c.OnStep == nil {
 		c.OnStep = func(string) {}
@@ -62,13 +86,18 @@ func LoadConfig(getenv func(string) string) (Config, error) {
 	r := &envReader{getenv: getenv}
 	c := Config{
 		Servers:   r.servers(),
-		Stream:    r.name("MUSTER_STREAM", "", IsStream),
-		Group:     r.name("MUSTER_GROUP", "", IsName),
-		Member:    r.name("WORKER_ID", defaultMember(), IsName),
+		Stream:    r.name("MUSTER_STREAM", ""),
+		Group:     r.name("MUSTER_GROUP", ""),
+		Member:    r.name("WORKER_ID", defaultMember()),
 		APIPrefix: r.prefix(),
 		Heartbeat: ms(r.number("MUSTER_HEARTBEAT_MS", 5000, 250, 5000)),
 		Grace:     ms(r.number("MUSTER_GRACE_MS", 25000, 0, 3_600_000)),
 		LogLevel:  r.level(),
+		Version:   r.text("MUSTER_APP_VERSION", CoreVersion),
+		HTTPPort:  r.port(),
+		HTTPHost:  r.text("MUSTER_HTTP_HOST", "127.0.0.1"),
+
+		DatabaseURL: r.database(),
 	}
 	if len(r.problems) > 0 {
 		return Config{}, &Error{Code: CodeBadConfig, Message: strings.Join(r.problems, "\n")}
@@ -111,21 +140,39 @@ func (r *envReader) servers() []string {
 	return servers
 }
 
-func (r *envReader) name(variable, fallback string, isGood func(string) bool) string {
+func (r *envReader) name(variable, fallback string) string {
 	value := r.text(variable, fallback)
 	switch {
 	case value == "":
 		r.bad("%s: required", variable)
-	case value == "core" && !isGood(value):
-		r.bad("%s: core is reserved for core NATS queue groups", variable)
-	case !isGood(value):
+	case !IsName(value):
 		r.bad("%s: %q does not match %s", variable, value, namePattern)
 	}
 	return value
 }
 
+func (r *envReader) port() *int {
+	if r.text("MUSTER_HTTP_PORT", "") == "" {
+		return nil
+	}
+	port := int(r.number("MUSTER_HTTP_PORT", 0, 0, 65_535))
+	return &port
+}
+
+func (r *envReader) database() string {
+	value := r.text("DATABASE_URL", "")
+	if value == "" {
+		return ""
+	}
+	if u, err := url.Parse(value); err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		// Not the URL itself: it may hold a password.
+		r.bad("DATABASE_URL: no URL like postgres://user@host/database")
+	}
+	return value
+}
+
 func (r *envReader) prefix() string {
-	value := r.text("MUSTER_API_PREFIX", "$JS.API")
+	value := strings.TrimSuffix(r.text("MUSTER_API_PREFIX", defaultPrefix), ".")
 	if !IsSubject(value) {
 		r.bad("MUSTER_API_PREFIX: %q is no subject prefix", value)
 	}

@@ -2,6 +2,7 @@ package muster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"strconv"
@@ -11,46 +12,81 @@ import (
 )
 
 const (
-	conformanceHeader = "Muster-Conformance"
-	conformanceKillAt = "MUSTER_CONFORMANCE_KILL_AT"
+	conformanceHeader  = "Muster-Conformance"
+	conformanceKillAt  = "MUSTER_CONFORMANCE_KILL_AT"
+	conformanceHandler = "MUSTER_CONFORMANCE_HANDLER"
 )
 
 // RunConformance is the worker of the conformance suite: its handler obeys the message's header
 // Muster-Conformance, and the process kills itself at the step MUSTER_CONFORMANCE_KILL_AT names.
+// With MUSTER_CONFORMANCE_HANDLER=batch it brings a handler of batches.
 func RunConformance() {
 	killAt := os.Getenv(conformanceKillAt)
-	Run(conform, WithVersion(CoreVersion), WithOnStep(func(step string) {
+	onStep := WithOnStep(func(step string) {
 		if step == killAt {
 			killSelf()
 		}
-	}))
+	})
+	if os.Getenv(conformanceHandler) == modeBatch {
+		RunBatch(conformBatch, onStep)
+	}
+	Run(conform, onStep)
 }
 
 func conform(ctx context.Context, _ any, d *Delivery) (any, error) {
-	verb, options := parseConformance(d.Header[conformanceHeader])
-	times, err := strconv.Atoi(options["times"])
-	if err != nil || d.Attempt <= times {
-		if err := obey(ctx, verb, options); err != nil {
-			return nil, err
-		}
+	verb, options := parseConformance(d.Header.Get(conformanceHeader))
+	result := any(conformanceResult{EventID: d.EventID, Subject: d.Subject, Attempt: d.Attempt})
+	if times, err := strconv.Atoi(options["times"]); err == nil && d.Attempt > times {
+		return result, nil
 	}
-	return map[string]string{"event_id": d.EventID, "subject": d.Subject}, nil
+	if verb == "result" {
+		bytes, _ := strconv.Atoi(options["bytes"])
+		return resultOf(bytes), nil
+	}
+	return result, obey(ctx, verb, options, d)
+}
+
+// conformBatch: each message's directive makes its outcome, all of them at once.
+func conformBatch(ctx context.Context, messages []BatchMessage[any], _ *Batch) ([]Outcome, error) {
+	outcomes := make([]Outcome, len(messages))
+	each(len(messages), func(i int) {
+		result, err := conform(ctx, messages[i].Value, messages[i].Delivery)
+		if plain, ok := result.(conformanceResult); ok {
+			plain.Batch = len(messages)
+			result = plain
+		}
+		outcomes[i] = Outcome{Result: result, Err: err}
+	})
+	return outcomes, nil
+}
+
+type conformanceResult struct {
+	EventID string `json:"event_id"`
+	Subject string `json:"subject"`
+	Attempt int    `json:"attempt"`
+	Batch   int    `json:"batch,omitempty"`
 }
 
 func parseConformance(header string) (verb string, options map[string]string) {
 	parts := strings.Split(header, ";")
-	options = map[string]string{"text": parts[0]}
-	for _, part := range parts[1:] {
-		name, value, _ := strings.Cut(part, "=")
-		options[strings.TrimSpace(name)] = value
+	if verb = strings.TrimSpace(parts[0]); verb == "" {
+		verb = "return"
 	}
-	return strings.TrimSpace(parts[0]), options
+	options = map[string]string{"text": verb}
+	for _, part := range parts[1:] {
+		if name, value, ok := strings.Cut(strings.TrimSpace(part), "="); ok {
+			options[name] = value
+		}
+	}
+	return verb, options
 }
 
-func obey(ctx context.Context, verb string, options map[string]string) error {
+func obey(ctx context.Context, verb string, options map[string]string, d *Delivery) error {
 	delayMs, noDelay := strconv.ParseInt(options["delay_ms"], 10, 64)
 	text := options["text"]
 	switch verb {
+	case "return":
+		return nil
 	case "permanent":
 		return Permanent(text)
 	case "retryable":
@@ -66,10 +102,25 @@ func obey(ctx context.Context, verb string, options map[string]string) error {
 	case "block":
 		blockMs, _ := strconv.ParseInt(options["ms"], 10, 64)
 		time.Sleep(ms(blockMs))
+		return nil
 	case "exit":
 		killSelf()
+		return nil
+	case "sql":
+		member := os.Getenv("WORKER_ID")
+		_, err := d.Tx.Exec(ctx, "insert into muster_conformance_effects(event_id, member) values ($1, $2)", d.EventID, member)
+		return err
+	default:
+		return Permanent("unknown conformance verb " + verb)
 	}
-	return nil
+}
+
+// resultOf is a result of so many bytes as compact JSON; one that is no JSON for -1.
+func resultOf(bytes int) any {
+	if bytes < 0 {
+		return json.RawMessage("{")
+	}
+	return strings.Repeat("x", max(bytes-len(`""`), 0))
 }
 
 // killSelf does not return: nothing more may happen until the signal has taken effect.

@@ -29,13 +29,17 @@ func newContracts(w *wire, log *slog.Logger) *contracts {
 
 // load gets what is new of the named contracts. What does not answer, is gone or is no schema
 // leaves the last good one.
-func (c *contracts) load(ctx context.Context, names []string) error {
-	for _, name := range names {
-		if _, err := c.fetch(ctx, name); HasCode(err, CodeUnreachable) {
-			return err
+//
+// One that the spec no longer names is forgotten.
+func (c *contracts) load(ctx context.Context, names []string) {
+	c.mu.Lock()
+	maps.DeleteFunc(c.loaded, func(name string, _ loadedContract) bool { return !slices.Contains(names, name) })
+	c.mu.Unlock()
+	each(len(names), func(i int) {
+		if _, err := c.fetch(ctx, names[i]); HasCode(err, CodeUnreachable) {
+			c.log.Debug("contract missing", "code", "unreachable", "contract", names[i], "error", err.Error())
 		}
-	}
-	return nil
+	})
 }
 
 // get gives the verdict, loaded now where it has to be. nil: there is none to be had.
@@ -45,7 +49,7 @@ func (c *contracts) get(ctx context.Context, name string) *verdict {
 	}
 	v, err := c.fetch(ctx, name)
 	if err != nil {
-		c.log.Debug("contract not loaded", "code", name, "error", err.Error())
+		c.log.Debug("contract missing", "code", "unreachable", "contract", name, "error", err.Error())
 	}
 	return v
 }
@@ -80,7 +84,7 @@ func (c *contracts) fetch(ctx context.Context, name string) (*verdict, error) {
 	}
 	v, err := newVerdict(name, entry.value)
 	if err != nil {
-		c.log.Error("contract refused", "code", name, "revision", entry.revision, "error", err.Error())
+		c.log.Error("contract cannot be used", "code", "bad_contract", "contract", name, "revision", entry.revision, "error", err.Error())
 		v = known.verdict
 	}
 	c.mu.Lock()

@@ -8,27 +8,30 @@ import (
 	"strings"
 )
 
-// Handler works on one message. See the package's documentation for what its results mean. ctx
-// ends at the group's timeout, and when the member is stopped by force.
-type Handler[T any] func(ctx context.Context, value T, d *Delivery) (any, error)
-
 // typed turns the verdict's value into a handler's type, so that handler and schema see the same:
 // the body itself is not decoded a second time.
 func typed[T any](handler Handler[T]) handlerFunc {
-	return func(ctx context.Context, value any, d *Delivery) (any, error) {
-		if same, ok := value.(T); ok {
-			return handler(ctx, same, d)
-		}
-		var decoded T
-		data, err := encodeJSON(exactKeys(value, reflect.TypeFor[T]()))
-		if err == nil {
-			err = json.Unmarshal(data, &decoded)
-		}
+	return func(ctx context.Context, d *Delivery) (any, error) {
+		value, err := valueAs[T](d.Value)
 		if err != nil {
-			return nil, fmt.Errorf("the contract's value is no %s: %w", reflect.TypeFor[T](), err)
+			return nil, err
 		}
-		return handler(ctx, decoded, d)
+		return handler(ctx, value, d)
 	}
+}
+
+func valueAs[T any](value any) (decoded T, err error) {
+	if same, ok := value.(T); ok {
+		return same, nil
+	}
+	data, err := encodeJSON(exactKeys(value, reflect.TypeFor[T]()))
+	if err == nil {
+		err = json.Unmarshal(data, &decoded)
+	}
+	if err != nil {
+		err = fmt.Errorf("the contract's value is no %s: %w", reflect.TypeFor[T](), err)
+	}
+	return decoded, err
 }
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()

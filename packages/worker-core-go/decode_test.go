@@ -20,7 +20,7 @@ func TestAHandlersValueIsThatOfTheVerdict(t *testing.T) {
 	parsed, code := parseBody([]byte(body))
 	equal(t, code, "")
 	handler := typed(func(_ context.Context, v value, _ *Delivery) (any, error) { return v, nil })
-	got, err := handler(t.Context(), parsed, nil)
+	got, err := handler(t.Context(), &Delivery{Value: parsed})
 	must(t, err)
 	v := got.(value)
 	equal(t, []any{v.Amount, v.Lines[0].SKU, v.Free["Sku"].SKU, v.Plain}, []any{3.0, "a", "", "e"})
@@ -29,7 +29,7 @@ func TestAHandlersValueIsThatOfTheVerdict(t *testing.T) {
 func TestAHandlersTypeThatDoesNotFitIsAnError(t *testing.T) {
 	t.Parallel()
 	handler := typed(func(_ context.Context, v int, _ *Delivery) (any, error) { return v, nil })
-	if _, err := handler(t.Context(), 1.5, nil); err == nil {
+	if _, err := handler(t.Context(), &Delivery{Value: 1.5}); err == nil {
 		t.Error("1.5 became an int")
 	}
 }

@@ -2,305 +2,171 @@ package muster
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
 	"time"
+
+	"github.com/nats-io/nats.go"
 )
 
-// unreachableDelay is the delay of a nak when a bucket or a stream gave no answer.
-const unreachableDelay = 5 * time.Second
+// notCountedDelay is the delay of what is given back because something does not answer; no attempt
+// is counted.
+const notCountedDelay = 5 * time.Second
 
-var errAborted = errors.New("the member was stopped by force")
+// steps takes one delivery up to its handler: look up, admit, parse and validate.
+type steps struct {
+	*settleParts
 
-// deliveries carries messages through: look up, admit, validate, handle, settle.
-type deliveries struct {
-	*settler
-	wire      *wire
+	dead      *dead
 	contracts *contracts
-	slots     *slots
-	spec      func() *Spec
-	handler   handlerFunc
-	// draining is closed when nothing may start any more.
-	draining <-chan struct{}
-	// aborted ends the handlers' contexts.
-	aborted context.Context
-	degrade func(error)
-	// suspects holds one token: a message that kills its process takes no neighbour with it.
-	suspects chan struct{}
+	log       *slog.Logger
+	conn      *nats.Conn
+	// onUnreachable is called when ledger, records or dead letters do not answer.
+	onUnreachable func(error)
+	// isDraining: what has not started is given back.
+	isDraining atomic.Bool
 }
 
-// handlerFunc is a handler of any type of value.
-type handlerFunc func(ctx context.Context, value any, d *Delivery) (any, error)
-
-// run carries one message to its end.
-func (d *deliveries) run(ctx context.Context, m *message) {
-	defer d.hold.release(m)
-	d.config.OnStep("received")
-	if err := d.carry(ctx, m); err != nil {
-		d.setBack(m, err)
+// prepare is every step before the handler; nil when the delivery has ended.
+func (s *steps) prepare(ctx context.Context, m *message) (*delivery, error) {
+	if !s.mayGoOn(m) {
+		return nil, nil
 	}
-}
-
-func (d *deliveries) carry(ctx context.Context, m *message) error {
-	if !d.slots.acquire() {
-		d.giveBack(m)
-		return nil
-	}
-	p, err := d.prepare(ctx, m)
-	if p == nil || !p.isSuspect {
-		defer d.slots.release()
-		if p == nil || err != nil {
-			return err
+	spec := s.spec()
+	d := newDelivery(m, m.contract(spec), s.log, s.conn)
+	if s.ledger.looksUpFirst() || m.ack.delivered > 1 {
+		found, err := s.ledger.lookUp(ctx, m)
+		if err != nil {
+			return nil, err
 		}
-		return d.handle(ctx, p)
+		if d.lookUp = found; found.decision != rowRun {
+			return nil, s.dead.decided(ctx, d)
+		}
 	}
-	d.slots.release()
-	select {
-	case d.suspects <- struct{}{}:
-	case <-d.draining:
-		d.giveBack(m)
-		return nil
-	}
-	defer func() { <-d.suspects }()
-	if !d.slots.acquire() {
-		d.giveBack(m)
-		return nil
-	}
-	defer d.slots.release()
-	return d.handle(ctx, p)
-}
-
-// prepare is steps 1 to 3. No plan: the message is settled, or no longer ours.
-func (d *deliveries) prepare(ctx context.Context, m *message) (*plan, error) {
-	spec := d.spec()
-	if spec == nil || d.isDraining() {
-		d.giveBack(m)
-		return nil, nil
-	}
-	if !d.hold.isOurs(m) {
-		return nil, nil
-	}
-	found, err := d.ledger.lookUp(ctx, m)
-	if err != nil {
-		return nil, err
-	}
-	p := &plan{message: m, spec: spec, contract: m.contract(spec), found: found, attempt: 1}
 	if m.ack.delivered > 1 {
-		if p.kept, err = d.records.get(ctx, m); err != nil {
+		if isSettled, err := s.admit(ctx, d, spec); isSettled || err != nil {
 			return nil, err
 		}
 	}
-	if found.decision != rowRun {
-		return nil, d.byRow(ctx, p, found)
-	}
-	if m.ack.delivered > 1 {
-		admission, attempt := admit(p.kept.record, m.ack.delivered, m.ack.storeTime, spec.Retry.MaxAttempts)
-		p.attempt, p.isSuspect = attempt, admission == admitSuspect
-		if admission == admitExhausted || admission == admitCrashLoop {
-			class, text := p.record().lastError()
-			return nil, d.dead(ctx, p, deathOf(p, string(admission), class, text))
-		}
-	}
-	return d.validate(ctx, p)
+	return s.validate(ctx, d, spec)
 }
 
-func (d *deliveries) validate(ctx context.Context, p *plan) (*plan, error) {
-	accepted := false
-	for _, name := range p.spec.Contracts {
-		accepted = accepted || name == p.contract
+// noteStart notes that the handler is about to start; false when the message is not ours to start.
+func (s *steps) noteStart(ctx context.Context, d *delivery) (bool, error) {
+	m := d.message
+	if !s.mayGoOn(m) {
+		return false, nil
 	}
-	if !accepted {
-		why := deathOf(p, reasonUnknownContract, "UnknownContract", "unknown contract "+p.contract)
-		return nil, d.dead(ctx, p, why)
-	}
-	judge := d.contracts.get(ctx, p.contract)
-	if judge == nil {
-		d.log.Warn("contract not known here", "code", p.contract, "seq", p.message.ack.seq)
-		d.nakLater(p.message)
-		return nil, nil
-	}
-	value, code, text := judge.judge(p.message.body)
-	if code != "" {
-		return nil, d.dead(ctx, p, deathOf(p, reasonInvalid, "InvalidMessage", text))
-	}
-	p.value = value
-	return p, nil
-}
-
-// outcome is what a handler returned.
-type outcome struct {
-	result any
-	err    error
-}
-
-// handle is step 4, and step 5 by what came of it.
-func (d *deliveries) handle(ctx context.Context, p *plan) error {
-	m := p.message
-	if d.isDraining() {
-		d.giveBack(m)
-		return nil
-	}
-	if !d.hold.isOurs(m) {
-		return nil
-	}
-	start := time.Now()
-	entry := attemptEntry{
-		Attempt: p.attempt, Member: d.config.Member, Language: Language, Version: d.config.Version,
-		StartedAt: timestamp(start),
-	}
-	if p.isSuspect {
-		kept, err := d.records.write(ctx, m, p.record().noteStart(entry, m.ack.delivered), p.kept)
-		if err != nil {
-			return err
-		}
-		if p.kept = kept; !d.hold.isOurs(m) {
-			return nil
-		}
-	}
-	d.stats.started()
-	defer func() { d.stats.ended(time.Since(start)) }()
-	deadline, cancel := context.WithTimeout(d.aborted, ms(p.spec.TimeoutMs))
-	defer cancel()
-	ended := make(chan outcome, 1)
-	go d.call(deadline, p, ended)
-
-	var o outcome
-	select {
-	case o = <-ended:
-	case <-deadline.Done():
-		if d.aborted.Err() == nil {
-			return d.pastDeadline(ctx, p, entry, ended)
-		}
-		o = <-ended
-	}
-	switch {
-	case o.err == nil:
-		return d.settle(ctx, p, entry, o)
-	case d.aborted.Err() != nil:
-		// It failed because we stopped it: that is no attempt. ack_wait brings the message back.
-		return nil
-	case errors.Is(deadline.Err(), context.DeadlineExceeded):
-		return d.retry(ctx, p, entry, deadlineFailure(p))
-	default:
-		return d.settle(ctx, p, entry, o)
-	}
-}
-
-// pastDeadline fails the attempt at once. The slot stays taken until the handler returns; a result
-// it still gives goes through the ledger like any other.
-func (d *deliveries) pastDeadline(ctx context.Context, p *plan, entry attemptEntry, ended <-chan outcome) error {
-	if err := d.retry(ctx, p, entry, deadlineFailure(p)); err != nil {
-		d.setBack(p.message, err)
-	}
-	d.hold.release(p.message)
-	o := <-ended
-	if o.err != nil {
-		return nil
-	}
-	result, err := encodeResult(o.result)
+	kept, err := s.known(ctx, d)
 	if err != nil {
-		return nil
+		return false, err
 	}
-	if err := d.lateDone(ctx, p, result); err != nil {
-		d.degrade(err)
+	noted, err := s.records.put(ctx, m, s.records.withStart(m, kept, time.Now()), kept)
+	if err != nil {
+		return false, err
 	}
-	return nil
+	if noted == nil {
+		// Somebody else has noted a start since: the next delivery looks at the record again.
+		s.giveBackLater(m, endFields{})
+		return false, nil
+	}
+	d.kept = noted
+	return true, nil
 }
 
-func deadlineFailure(p *plan) failure {
-	return failure{class: "DeadlineExceeded", text: fmt.Sprintf("handler exceeded %d ms", p.spec.TimeoutMs)}
-}
-
-func (d *deliveries) settle(ctx context.Context, p *plan, entry attemptEntry, o outcome) error {
-	var permanent *PermanentError
-	var retryable *RetryableError
-	var snooze *SnoozeError
-	switch {
-	case o.err == nil:
-		result, err := encodeResult(o.result)
+// known is the message's attempts record, read once.
+func (s *settleParts) known(ctx context.Context, d *delivery) (*keptRecord, error) {
+	if d.kept == nil {
+		kept, err := s.records.get(ctx, d.message)
 		if err != nil {
-			return d.permanent(ctx, p, entry, failure{class: "InvalidResult", text: err.Error()})
+			return nil, err
 		}
-		return d.done(ctx, p, result)
-	case errors.As(o.err, &snooze):
-		return d.snooze(ctx, p, entry, snooze.Delay)
-	case errors.As(o.err, &permanent):
-		return d.permanent(ctx, p, entry, failure{class: "PermanentError", text: o.err.Error()})
-	case errors.As(o.err, &retryable):
-		return d.retry(ctx, p, entry, failure{"RetryableError", o.err.Error(), retryable.Delay})
-	default:
-		return d.retry(ctx, p, entry, failure{class: errorClass(o.err), text: o.err.Error()})
+		d.kept = kept
 	}
+	return d.kept, nil
 }
 
-// call runs the handler; a panic is an error like any other.
-func (d *deliveries) call(ctx context.Context, p *plan, ended chan<- outcome) {
-	o := outcome{err: errors.New("the handler's goroutine ended")}
-	defer func() {
-		if r := recover(); r != nil {
-			o = outcome{err: &panicError{value: r}}
-		}
-		ended <- o
-	}()
-	m := p.message
-	result, err := d.handler(ctx, p.value, &Delivery{
-		EventID: m.eventID,
-		Attempt: p.attempt,
-		Subject: m.subject,
-		Header:  m.headers,
-		Log:     d.log.With("seq", m.ack.seq, "event_id", m.eventID, "delivery", m.ack.delivered, "attempt", p.attempt),
-		Conn:    d.wire.nc,
-	})
-	o = outcome{result: result, err: err}
-}
-
-type panicError struct{ value any }
-
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
-
-// encodeResult is the result as compact JSON. The error is what the dead letter says.
-func encodeResult(result any) (json.RawMessage, error) {
-	data, err := encodeJSON(result)
-	switch {
-	case err != nil:
-		return nil, errors.New("result is not JSON")
-	case len(data) > maxResultBytes:
-		return nil, fmt.Errorf("result is over %d bytes", maxResultBytes)
-	default:
-		return data, nil
-	}
-}
-
-// giveBack is for a message that was not started while draining: another member takes it at once.
-func (d *deliveries) giveBack(m *message) {
-	d.hold.nak(m, 0)
-	d.stats.settled(outcomeReturned)
-}
-
-// setBack is for what did not answer: again in a while, nothing counted, nothing concluded.
-func (d *deliveries) setBack(m *message, err error) {
-	d.log.Debug("set back", "seq", m.ack.seq, "event_id", m.eventID, "error", err.Error())
-	d.degrade(err)
-	d.nakLater(m)
-}
-
-func (d *deliveries) nakLater(m *message) {
-	d.hold.nak(m, unreachableDelay)
-	d.stats.settled(outcomeRetry)
-}
-
-func (d *deliveries) isDraining() bool {
-	select {
-	case <-d.draining:
-		return true
-	default:
+// mayGoOn is false when the message is lost, or is given back because the member drains.
+func (s *steps) mayGoOn(m *message) bool {
+	if !s.hold.isOurs(m) {
+		s.ends.end(m, 0, outcomeLost, endFields{})
 		return false
 	}
+	if s.isDraining.Load() {
+		s.giveBack(m)
+		return false
+	}
+	return true
 }
 
-// deathOf a message whose handler was not started.
-func deathOf(p *plan, reason, class, text string) death {
-	record := p.record()
-	return death{reason, class, text, record.Attempts, record.History}
+// giveBack hands a message that was not started to another member, at once.
+func (s *steps) giveBack(m *message) {
+	s.hold.nak(m, 0)
+	s.ends.end(m, 0, outcomeReturned, endFields{})
+}
+
+// broken: something did not answer, or the core itself failed. Given back, no attempt counted.
+func (s *steps) broken(m *message, err error) {
+	s.giveBackLater(m, endFields{err: err.Error()})
+	if HasCode(err, CodeUnreachable) {
+		s.onUnreachable(err)
+		return
+	}
+	s.log.Error("delivery failed", "code", "internal", "seq", m.ack.seq, "event_id", m.eventID,
+		"error", err.Error(), "delay_ms", notCountedDelay.Milliseconds())
+}
+
+func (s *steps) giveBackLater(m *message, f endFields) {
+	delay := notCountedDelay.Milliseconds()
+	f.delayMs = &delay
+	s.hold.nak(m, notCountedDelay)
+	s.ends.end(m, 0, outcomeRetry, f)
+}
+
+// admit is true when the delivery has ended.
+func (s *steps) admit(ctx context.Context, d *delivery, spec *Spec) (bool, error) {
+	m := d.message
+	kept, err := s.known(ctx, d)
+	if err != nil {
+		return false, err
+	}
+	decision, attempt := admit(kept.record, m.ack.delivered, m.ack.storeTime, spec.Retry.MaxAttempts)
+	d.Attempt = attempt
+	d.isSuspect = decision == admitSuspect
+	if decision == admitRun || decision == admitSuspect {
+		return false, nil
+	}
+	class, text := recordOf(m, kept.record).lastError()
+	// The handler was not started now: it is no attempt that has ended.
+	d.Attempt = 0
+	return true, s.dead.dead(ctx, d, failure{reason: string(decision), class: class, text: text}, kept.record)
+}
+
+func (s *steps) validate(ctx context.Context, d *delivery, spec *Spec) (*delivery, error) {
+	if !slices.Contains(spec.Contracts, d.contract) {
+		return nil, s.refuse(ctx, d, failure{reasonUnknownContract, "UnknownContract", "unknown contract " + d.contract})
+	}
+	judge := s.contracts.get(ctx, d.contract)
+	if judge == nil {
+		s.log.Error("contract missing", "code", "no_contract", "seq", d.message.ack.seq, "contract", headerText(d.contract, maxText))
+		s.giveBackLater(d.message, endFields{})
+		return nil, nil
+	}
+	value, code, text := judge.judge(d.message.body)
+	if code != "" {
+		return nil, s.refuse(ctx, d, failure{reasonInvalid, "InvalidMessage", text})
+	}
+	d.Value = value
+	return d, nil
+}
+
+// refuse sets a message aside whose handler was not started.
+func (s *steps) refuse(ctx context.Context, d *delivery, why failure) error {
+	d.Attempt = 0
+	kept, err := s.known(ctx, d)
+	if err != nil {
+		return err
+	}
+	return s.dead.dead(ctx, d, why, kept.record)
 }

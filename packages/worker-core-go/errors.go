@@ -13,14 +13,29 @@ type Code string
 
 // The codes of this package.
 const (
-	CodeBadConfig   Code = "bad_config"
-	CodeBadName     Code = "bad_name"
-	CodeBadSpec     Code = "bad_spec"
-	CodeBadSchema   Code = "bad_schema"
+	CodeBadConfig Code = "bad_config"
+	CodeBadName   Code = "bad_name"
+	CodeBadSpec   Code = "bad_spec"
+	CodeBadSchema Code = "bad_schema"
+	// CodeUnreachable: something did not answer; whether it did what it was asked is not known.
 	CodeUnreachable Code = "unreachable"
 	CodeConflict    Code = "conflict"
 	CodeIDTaken     Code = "id_taken"
 	CodeForced      Code = "forced"
+	// CodeCannotListen: the port of metrics and health cannot be had.
+	CodeCannotListen Code = "cannot_listen"
+	// CodeLedgerSchema: the tables of the ledger are missing, or are not those we know.
+	CodeLedgerSchema Code = "ledger_schema"
+	// CodeNoTransaction: the group's ledger has no transactions.
+	CodeNoTransaction Code = "no_transaction"
+	// CodeTransactionControl: the worker begins and ends the transaction, not the handler.
+	CodeTransactionControl Code = "transaction_control"
+	// CodeTransactionEnded: the transaction was used after its handler had ended.
+	CodeTransactionEnded Code = "transaction_ended"
+	// CodeTransactionFailed: a statement failed, and the handler returned all the same.
+	CodeTransactionFailed Code = "transaction_failed"
+	// CodeNextTwice: a middleware ran the rest of the chain a second time.
+	CodeNextTwice Code = "next_twice"
 )
 
 // Error is every error this package makes by itself.

@@ -25,20 +25,8 @@ const (
 // message with any other name, and a dead letter that cannot be published would come back for ever.
 var headerNameRe = regexp.MustCompile("^[!#$%&'*+.0-9A-Z^_`a-z|~-]+$")
 
-// lastValues is a message's headers with the last value of each name.
-func lastValues(headers nats.Header) map[string]string {
-	last := make(map[string]string, len(headers))
-	for name, values := range headers {
-		if len(values) > 0 {
-			last[name] = values[len(values)-1]
-		}
-	}
-	return last
-}
-
 // replayNumber is how often the message says it was replayed; anything odd counts as 0.
-func replayNumber(headers map[string]string) int {
-	text := headers["Muster-Replay-Number"]
+func replayNumber(text string) int {
 	if len(text) > 9 {
 		return 0
 	}
@@ -65,7 +53,7 @@ type deadLetterFacts struct {
 	Contract     string         `json:"contract"`
 	EventID      string         `json:"event_id"`
 	ReplayNumber int            `json:"replay_number"`
-	History      []attemptEntry `json:"history"`
+	History      []AttemptEntry `json:"history"`
 }
 
 // deadLetterHeaders is the header set of a dead letter. What does not fit into limit bytes goes:
@@ -138,7 +126,7 @@ func ownHeaders(f deadLetterFacts) map[string]string {
 	}
 }
 
-func fittingHistory(history []attemptEntry, room int) (string, bool) {
+func fittingHistory(history []AttemptEntry, room int) (string, bool) {
 	for from := range history {
 		text := asciiJSON(history[from:])
 		if entryBytes(headerHistory, text) <= room {

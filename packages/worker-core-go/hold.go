@@ -7,30 +7,70 @@ import (
 	"time"
 )
 
-// hold keeps the messages in hand in progress and publishes the answers to them.
+// holding is what the hold knows of a message in hand.
+type holding struct {
+	prev, next *message
+	// lastExtension is when the server last surely knew that we have it.
+	lastExtension time.Time
+	// isReleased: settled, given back or lost; it is not kept in progress any more.
+	isReleased bool
+	// isAnswered: settled or given back; no second answer but an ack may be sent.
+	isAnswered bool
+}
+
+// hold keeps the messages in hand in progress, and lets only those be answered that are still ours.
 //
-// A message whose last extension is longer ago than ack_wait may be with another member already:
-// any answer but the ack of finished work would disturb that one.
+// A message whose last extension is longer ago than ack_wait may already be with another member: an
+// answer to it would disturb that one, so only the ack of a finished message is still sent.
 type hold struct {
-	wire  *wire
-	log   *slog.Logger
-	ticks *ticks
+	conn    *connection
+	answers *answers
+	log     *slog.Logger
 
-	mu       sync.Mutex
-	ackWait  time.Duration
-	messages map[*message]struct{}
-	// lateAcks could not be sent; a lost one costs a redelivery, so they wait for the connection.
-	lateAcks []string
+	mu      sync.Mutex
+	ackWait time.Duration
+	// ticks are the last two of a timer; a process that was stopped has old ones, so it does not
+	// believe that what waited in its socket is fresh.
+	ticks [2]time.Time
+	// first begins a list in the order of receipt, which is a ring through the root.
+	root  message
+	count int
+	// rearm says that ack_wait has changed, due that what is held is to be extended.
+	rearm, due chan struct{}
 }
 
-func newHold(w *wire, log *slog.Logger) *hold {
-	return &hold{wire: w, log: log, ticks: newTicks(), ackWait: 30 * time.Second, messages: map[*message]struct{}{}}
+// defaultAckWait holds until the first spec: a member without one holds nothing.
+const defaultAckWait = 30 * time.Second
+
+func newHold(conn *connection, answers *answers, log *slog.Logger) *hold {
+	now := time.Now()
+	h := &hold{
+		conn: conn, answers: answers, log: log,
+		ackWait: defaultAckWait, ticks: [2]time.Time{now, now}, rearm: make(chan struct{}, 1), due: make(chan struct{}, 1),
+	}
+	conn.onChange(func(isUp bool) {
+		if isUp {
+			signal(h.due)
+		}
+	})
+	h.root.prev, h.root.next = &h.root, &h.root
+	return h
 }
 
+// setAckWait arms the timers anew when it has changed: those of a long one come too late for a short
+// one.
 func (h *hold) setAckWait(d time.Duration) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	isNew := h.ackWait != d
 	h.ackWait = d
+	if isNew {
+		now := time.Now()
+		h.ticks = [2]time.Time{now, now}
+	}
+	h.mu.Unlock()
+	if isNew {
+		signal(h.rearm)
+	}
 }
 
 func (h *hold) getAckWait() time.Duration {
@@ -43,34 +83,32 @@ func (h *hold) getAckWait() time.Duration {
 func (h *hold) add(m *message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	m.lastExtension = h.ticks.secondLast()
-	h.messages[m] = struct{}{}
-}
-
-// release ends the extensions.
-func (h *hold) release(m *message) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.messages, m)
+	m.lastExtension = h.ticks[0]
+	m.prev, m.next = h.root.prev, &h.root
+	m.prev.next, m.next.prev = m, m
+	h.count++
 }
 
 func (h *hold) len() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.messages)
+	return h.count
 }
 
-// oldest is the message longest in hand, nil where there is none.
-func (h *hold) oldest() *message {
+// release ends the extensions without an answer.
+func (h *hold) release(m *message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var oldest *message
-	for m := range h.messages {
-		if oldest == nil || m.since.Before(oldest.since) {
-			oldest = m
-		}
+	h.releaseLocked(m)
+}
+
+func (h *hold) releaseLocked(m *message) {
+	m.isReleased = true
+	if m.next != nil {
+		m.prev.next, m.next.prev = m.next, m.prev
+		m.prev, m.next = nil, nil
+		h.count--
 	}
-	return oldest
 }
 
 // isOurs reports whether no other member can have the message. Once lost, it stays so.
@@ -81,84 +119,98 @@ func (h *hold) isOurs(m *message) bool {
 }
 
 func (h *hold) isOursLocked(m *message, now time.Time) bool {
-	if !m.isLost && gap(now, m.lastExtension) > h.ackWait {
-		m.isLost = true
-		delete(h.messages, m)
-		h.log.Warn("lost", "seq", m.ack.seq, "event_id", m.eventID, "delivery", m.ack.delivered)
+	if !m.isReleased && gap(now, m.lastExtension) > h.ackWait {
+		h.log.Warn("lost", "code", "lost", "seq", m.ack.seq, "event_id", m.eventID, "delivery", m.ack.delivered)
+		h.releaseLocked(m)
 	}
-	return !m.isLost
+	return !m.isReleased
 }
 
-// ack is always sent, if need be when the connection is back: the message's work is done.
-func (h *hold) ack(m *message) {
-	h.release(m)
-	if h.wire.publish(m.reply, ackBody()) == nil {
-		return
-	}
+// ack is always sent, if need be when the connection is back: the message's work is done. It returns
+// when the server has it, where acks are confirmed.
+func (h *hold) ack(ctx context.Context, m *message) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.lateAcks = append(h.lateAcks, m.reply)
+	m.isAnswered = true
+	h.releaseLocked(m)
+	isLast := h.count == 0
+	h.mu.Unlock()
+	h.answers.ack(ctx, m.reply, isLast)
 }
 
-// nak gives the message back, if it is still ours. While disconnected it is left to ack_wait.
+// nak gives the message back, after the delay. While disconnected it is left to ack_wait.
 func (h *hold) nak(m *message, delay time.Duration) { h.answer(m, nakBody(delay)) }
 
-// term removes the message for good, if it is still ours.
+// term removes the message for good.
 func (h *hold) term(m *message, reason string) { h.answer(m, termBody(reason)) }
 
 // answer publishes under the lock: a +WPI behind a nak would undo its delay.
 func (h *hold) answer(m *message, body []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	isOurs := h.isOursLocked(m, time.Now())
-	delete(h.messages, m)
-	if !isOurs {
-		return
+	if !m.isAnswered && h.isOursLocked(m, time.Now()) {
+		h.answers.send(m.reply, body)
 	}
-	if err := h.wire.publish(m.reply, body); err != nil {
-		h.log.Debug("not answered", "seq", m.ack.seq, "error", err.Error())
-	}
+	m.isAnswered = true
+	h.releaseLocked(m)
 }
 
-// sendLateAcks is for a connection that is back.
-func (h *hold) sendLateAcks() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for len(h.lateAcks) > 0 && h.wire.publish(h.lateAcks[0], ackBody()) == nil {
-		h.lateAcks = h.lateAcks[1:]
-	}
-}
-
-// run extends every third of ack_wait until ctx ends. Ticks go on while an extension is under way.
+// run ticks and extends until ctx ends.
 func (h *hold) run(ctx context.Context) {
-	var group sync.WaitGroup
-	group.Go(func() { h.every(ctx, 10, func(context.Context) { h.ticks.tick() }) })
-	h.every(ctx, 3, h.extend)
-	group.Wait()
+	for ctx.Err() == nil {
+		h.runArmed(ctx, h.getAckWait())
+	}
 }
 
-func (h *hold) every(ctx context.Context, part time.Duration, do func(context.Context)) {
+// runArmed returns when ack_wait has changed.
+func (h *hold) runArmed(ctx context.Context, ackWait time.Duration) {
+	var group sync.WaitGroup
+	defer group.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	tick := time.NewTicker(max(ackWait/10, 10*time.Millisecond))
+	defer tick.Stop()
+	extension := time.NewTicker(max(ackWait/3, 10*time.Millisecond))
+	defer extension.Stop()
+	// Beside the ticks, which go on while an extension waits for its answer.
+	group.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-h.due:
+				h.extend(ctx)
+			}
+		}
+	})
 	for {
-		timer := time.NewTimer(max(h.getAckWait()/part, 5*time.Millisecond))
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return
-		case <-timer.C:
-			do(ctx)
+		case <-h.rearm:
+			signal(h.due)
+			return
+		case <-tick.C:
+			h.tick(time.Now())
+		case <-extension.C:
+			signal(h.due)
 		}
 	}
 }
 
+func (h *hold) tick(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ticks = [2]time.Time{h.ticks[1], now}
+}
+
 // extend counts from before the first publish, and only once the server has read them all.
 func (h *hold) extend(ctx context.Context) {
-	before := time.Now()
-	extended := h.publishExtensions(before)
-	if len(extended) == 0 {
+	if !h.conn.isUp() {
 		return
 	}
-	if err := h.wire.flush(ctx, h.getAckWait()); err != nil {
-		h.log.Debug("not extended", "error", err.Error())
+	before := time.Now()
+	extended := h.publishExtensions(before)
+	if len(extended) == 0 || h.conn.flush(ctx, h.getAckWait()) != nil {
 		return
 	}
 	h.mu.Lock()
@@ -171,11 +223,14 @@ func (h *hold) extend(ctx context.Context) {
 func (h *hold) publishExtensions(now time.Time) []*message {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	extended := make([]*message, 0, len(h.messages))
-	for m := range h.messages {
-		if h.isOursLocked(m, now) && h.wire.publish(m.reply, inProgressBody()) == nil {
+	extended := make([]*message, 0, h.count)
+	for m := h.root.next; m != &h.root; {
+		// isOursLocked takes a lost one out of the list.
+		next := m.next
+		if h.isOursLocked(m, now) && h.answers.send(m.reply, inProgressBody()) {
 			extended = append(extended, m)
 		}
+		m = next
 	}
 	return extended
 }

@@ -7,8 +7,6 @@ import (
 	"os"
 	"testing"
 	"time"
-
-	"github.com/nats-io/nats.go"
 )
 
 func TestTheGapIsTheLargerOfBothClocks(t *testing.T) {
@@ -19,16 +17,23 @@ func TestTheGapIsTheLargerOfBothClocks(t *testing.T) {
 	equal(t, gap(now.Round(0).Add(time.Hour), now), time.Hour)
 }
 
+func testConnection(t *testing.T) *connection {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	conn, err := connect(Config{Servers: []string{shared.url}, Log: log})
+	must(t, err)
+	t.Cleanup(conn.nc.Close)
+	return conn
+}
+
 func TestAMessageThatMayBeElsewhereIsNotAnsweredButAcked(t *testing.T) {
 	t.Parallel()
-	nc, err := nats.Connect(shared.url)
+	conn := testConnection(t)
+	told, err := conn.nc.SubscribeSync("answers." + t.Name())
 	must(t, err)
-	t.Cleanup(nc.Close)
-	answers, err := nc.SubscribeSync("answers." + t.Name())
-	must(t, err)
-	h := newHold(&wire{nc: nc}, slog.New(slog.DiscardHandler))
+	h := newHold(conn, newAnswers(conn, false), slog.New(slog.DiscardHandler))
 	h.setAckWait(time.Second)
-	fresh, stale := &message{reply: answers.Subject}, &message{reply: answers.Subject}
+	fresh, stale := &message{reply: told.Subject}, &message{reply: told.Subject}
 	h.add(fresh)
 	h.add(stale)
 	stale.lastExtension = time.Now().Add(-2 * time.Second)
@@ -37,10 +42,14 @@ func TestAMessageThatMayBeElsewhereIsNotAnsweredButAcked(t *testing.T) {
 	h.nak(stale, 0)
 	h.term(stale, "permanent")
 	equal(t, []any{h.isOurs(stale), h.isOurs(fresh), h.len()}, []any{false, true, 1})
-	h.ack(stale)
+	h.ack(t.Context(), stale)
+	h.answers.flush()
 	h.nak(fresh, 3*time.Millisecond)
-	for _, want := range []string{"+WPI", "+ACK", `-NAK {"delay":3000000}`} {
-		answer, err := answers.NextMsg(5 * time.Second)
+	// Answered: nothing but an ack may follow.
+	h.nak(fresh, 0)
+	h.ack(t.Context(), fresh)
+	for _, want := range []string{"+WPI", "+ACK", `-NAK {"delay":3000000}`, "+ACK"} {
+		answer, err := told.NextMsg(5 * time.Second)
 		must(t, err)
 		equal(t, string(answer.Data), want)
 	}
@@ -48,49 +57,31 @@ func TestAMessageThatMayBeElsewhereIsNotAnsweredButAcked(t *testing.T) {
 
 func TestAMessageOfAStoppedProcessIsNotFresh(t *testing.T) {
 	t.Parallel()
-	h := newHold(nil, slog.New(slog.DiscardHandler))
+	h := newHold(&connection{}, nil, slog.New(slog.DiscardHandler))
 	h.setAckWait(time.Second)
-	h.ticks.before = time.Now().Add(-time.Minute)
+	longAgo := time.Now().Add(-time.Minute)
+	h.ticks = [2]time.Time{longAgo, longAgo}
 	// The first tick after the stop may come before the message does.
-	h.ticks.last = h.ticks.before
-	h.ticks.tick()
+	h.tick(time.Now())
 	m := &message{}
 	h.add(m)
 	equal(t, h.isOurs(m), false)
 }
 
-func TestCreditsFollowTheServersWord(t *testing.T) {
+func TestAcksLeaveTogetherAndInTime(t *testing.T) {
 	t.Parallel()
-	p := &puller{requests: []pullRequest{{number: 1, credits: 10}, {number: 2, credits: 10}}}
-	p.take(10)
-	// The server filled both alike.
-	p.end(1, 5)
-	equal(t, p.outstanding(), 5)
-	p.end(2, 5)
-	equal(t, p.outstanding(), 0)
-
-	p = &puller{requests: []pullRequest{{number: 1, credits: 10}, {number: 2, credits: 10}}}
-	p.take(4)
-	p.end(1, 10)
-	equal(t, p.outstanding(), 6)
-	p.end(2, -1)
-	equal(t, p.outstanding(), 0)
-}
-
-func TestSlotsComeInOrderAndCloseSendsAway(t *testing.T) {
-	t.Parallel()
-	s := &slots{}
-	s.setLimit(1)
-	equal(t, s.acquire(), true)
-	second := make(chan bool)
-	go func() { second <- s.acquire() }()
-	eventually(t, "the second to wait", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.waiting) == 1 })
-	s.release()
-	equal(t, <-second, true)
-	go func() { second <- s.acquire() }()
-	eventually(t, "the third to wait", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.waiting) == 1 })
-	s.close()
-	equal(t, []bool{<-second, s.acquire()}, []bool{false, false})
+	conn := testConnection(t)
+	told, err := conn.nc.SubscribeSync("answers." + t.Name())
+	must(t, err)
+	a := newAnswers(conn, false)
+	// Nothing else asks for them: they come by themselves.
+	for range 3 {
+		a.ack(t.Context(), told.Subject, false)
+	}
+	for range 3 {
+		_, err := told.NextMsg(5 * time.Second)
+		must(t, err)
+	}
 }
 
 func TestTheSpecSchemaIsTheContracts(t *testing.T) {

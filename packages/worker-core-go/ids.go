@@ -6,12 +6,22 @@ import "strconv"
 // is the header's text form: a dead letter carries its headers in that form, and the replay must
 // be the same event.
 func EventID(headers map[string]string, stream string, seq uint64, storeTime string) string {
-	for _, name := range []string{"Muster-Event-Id", "Nats-Msg-Id"} {
-		if id := headerText(headers[name], noLimit); id != "" {
-			return id
-		}
+	return eventIDOf(func(name string) string { return headers[name] }, stream, seq, storeTime)
+}
+
+func eventIDOf(header func(name string) string, stream string, seq uint64, storeTime string) string {
+	if id := namedEventID(header); id != "" {
+		return id
 	}
 	return stream + "." + strconv.FormatUint(seq, 10) + "." + storeTime
+}
+
+// namedEventID is the identity that the publisher gave the message, "" for none.
+func namedEventID(header func(name string) string) string {
+	if id := headerText(header("Muster-Event-Id"), noLimit); id != "" {
+		return id
+	}
+	return headerText(header("Nats-Msg-Id"), noLimit)
 }
 
 // DeadLetterID is the id of a dead letter: with the group, because groups fail an event apart; with

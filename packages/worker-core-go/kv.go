@@ -21,26 +21,27 @@ func (w *wire) kvGet(ctx context.Context, bucket, key string) (kvEntry, error) {
 	if err != nil {
 		return kvEntry{}, err
 	}
-	header := lastValues(answer.Header)
-	revision, ok := parseDigits(header["Nats-Sequence"])
+	header := Header(answer.Header)
+	revision, ok := parseDigits(header.Get("Nats-Sequence"))
 	switch {
 	case ok && revision > 0:
-		operation := header["KV-Operation"]
-		deleted := operation == "DEL" || operation == "PURGE" || header["Nats-Marker-Reason"] != ""
+		operation := header.Get("KV-Operation")
+		deleted := operation == "DEL" || operation == "PURGE" || header.Get("Nats-Marker-Reason") != ""
 		if deleted {
 			return kvEntry{revision: revision}, nil
 		}
 		return kvEntry{value: answer.Data, revision: revision, exists: true}, nil
-	case header["Status"] == "404":
+	case header.Get("Status") == "404":
 		return kvEntry{}, nil
 	default:
-		return kvEntry{}, unreachable(nil, "%s.%s: status %q %s", bucket, key, header["Status"], header["Description"])
+		return kvEntry{}, unreachable(nil, "%s.%s: status %q %s", bucket, key, header.Get("Status"), header.Get("Description"))
 	}
 }
 
 // kvPut writes over the revision; 0: the key must not exist. [CodeConflict]: it is another one.
 func (w *wire) kvPut(ctx context.Context, bucket, key string, value []byte, revision uint64) (uint64, error) {
-	return w.stored(ctx, "$KV."+bucket+"."+key, expect(revision), value)
+	ack, err := w.stored(ctx, "$KV."+bucket+"."+key, expect(revision), value)
+	return ack.Seq, err
 }
 
 // kvCreate writes a key that does not exist, or whose value was deleted.

@@ -9,12 +9,12 @@ import (
 func TestAStaleMessageJoinsTheRowAsItIsNow(t *testing.T) {
 	t.Parallel()
 	g := newGroup(t, shared)
-	l := &ledger{wire: &wire{nc: g.nc, prefix: "$JS.API"}, stream: g.stream, group: g.name}
+	l := &kvLedger{wire: &wire{conn: testConnection(t), prefix: "$JS.API"}, stream: g.stream, group: g.name, member: "m"}
 	// Sequence 7, stored before the one at 42 died.
 	m, _ := newMessage(&nats.Msg{
 		Reply: "$JS.ACK." + g.stream + "." + g.name + ".2.7.9.100.0", Data: order("o-1", 1),
 		Header: nats.Header{"Muster-Event-Id": {"o-1.created"}},
-	}, g.name)
+	}, g.stream, g.name)
 	put := func(row ledgerRow) {
 		_, err := g.bucket(ledgerBucket).Put(t.Context(), l.key(m.eventID), mustJSON(row))
 		must(t, err)

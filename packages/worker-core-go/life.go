@@ -2,13 +2,11 @@ package muster
 
 import (
 	"context"
-	"crypto/rand"
-	"fmt"
-	"os"
+	"errors"
 	"time"
 )
 
-// The loops of a member's life, and what it tells of itself.
+// The loops of a member's life, and what it decides by.
 
 // beat polls the spec and writes the record, also while draining: a record that expires looks like
 // a crash.
@@ -23,75 +21,170 @@ func (w *Worker) beat(ctx context.Context) {
 		case <-timer.C:
 		}
 		timer.Stop()
-		if err := w.pollSpec(ctx); err != nil {
-			w.config.Log.Debug("spec not polled", "error", err.Error())
-		}
-		err := w.member.beat(ctx)
+		// Side by side: a spec that does not answer must not let the heartbeat expire.
+		var err error
+		each(2, func(i int) {
+			if i == 0 {
+				err = w.member.beat(ctx)
+			} else {
+				w.poll(ctx)
+			}
+		})
 		switch {
-		case err == nil:
+		case err == nil || ctx.Err() != nil:
 		case HasCode(err, CodeIDTaken):
 			w.taken(err)
 			return
 		default:
-			w.config.Log.Debug("beat missed", "error", err.Error())
+			w.metrics.heartbeatFailures.Inc()
+			w.config.Log.Debug("heartbeat not written", "code", "unreachable", "error", err.Error())
 		}
 	}
 }
 
-func (w *Worker) pollSpec(ctx context.Context) error {
-	if err := w.spec.poll(ctx); err != nil {
-		return err
+// poll brings the member up to date with its spec and contracts.
+func (w *Worker) poll(ctx context.Context) {
+	spec := w.base.spec
+	before := spec.current.Load()
+	spec.poll(ctx)
+	last := spec.last.Load()
+	if last == nil {
+		return
 	}
-	if spec := w.spec.current(); spec != nil {
-		w.slots.setLimit(spec.Concurrency)
-		w.hold.setAckWait(ms(spec.AckWaitMs))
-		w.puller.wake()
-		return w.contracts.load(ctx, spec.Contracts)
+	w.base.hold.setAckWait(ms(last.AckWaitMs))
+	w.base.contracts.load(ctx, last.Contracts)
+	if w.mode.Load() == nil && spec.current.Load() != nil {
+		w.begin(ctx, last)
 	}
-	return nil
+	if now := spec.current.Load(); now != before && now != nil {
+		if listener := w.config.Events.Spec; listener != nil {
+			tell(w.config.Log, func() { listener(*now) })
+		}
+		w.tellPause(now.Paused)
+	}
+	// Concurrency or pause may have changed.
+	w.wake()
 }
 
-// recoverLedger asks a degraded member's ledger every second until it answers.
-func (w *Worker) recoverLedger(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
+// begin builds the mode, where the member can work by the spec.
+func (w *Worker) begin(ctx context.Context, spec *Spec) {
+	why, code := whyUnsupported(spec, w.config), "unsupported_spec"
+	var l ledger
+	var err error
+	if why == "" {
+		if l, err = openLedger(ctx, spec, w.base, w.metrics); err != nil {
+			why, code = err.Error(), codeOf(err)
+		}
+	}
+	if why != "" {
+		if ctx.Err() == nil && (w.refused != spec.Revision || w.saidWhy != why) {
+			w.refused, w.saidWhy = spec.Revision, why
+			w.config.Log.Error("spec cannot be used", "code", code, "revision", spec.Revision, "error", why)
+		}
+		return
+	}
+	w.base.spec.began.Store(spec)
+	m, err := w.openMode(spec, l)
+	if err != nil {
+		l.close()
+		w.config.Log.Debug("spec cannot be used", "code", "unreachable", "error", err.Error())
+		return
+	}
+	sayWhatIsNotPromised(spec, w.config.Log)
+	w.mode.Store(m)
+}
+
+// watch looks after the pull, once there is one.
+func (w *Worker) watch(ctx context.Context) {
+	for w.mode.Load() == nil {
+		if pause(ctx, retryEvery) != nil {
 			return
-		case <-w.isDegraded:
 		}
-		for w.degraded.Load() {
-			if pause(ctx, retryEvery) != nil {
-				return
-			}
-			if w.ledger.probe(ctx) == nil {
-				w.degraded.Store(false)
-				w.config.Log.Info("recovered", "state", w.state())
-				w.puller.wake()
-			}
+	}
+	pull := w.mode.Load().pull
+	if pull == nil {
+		return
+	}
+	dog := &watchdog{
+		wire: w.base.wire, config: w.config, log: w.config.Log, pull: pull, isPullWanted: w.mayPull,
+		onStalled: func() {
+			w.metrics.pullRecreated.Inc()
+			tell(w.config.Log, w.config.Events.Stalled)
+		},
+	}
+	dog.run(ctx)
+}
+
+func (w *Worker) wake() {
+	if m := w.mode.Load(); m != nil {
+		m.intake.pump()
+		m.source.wake()
+	}
+}
+
+func (w *Worker) onConnection(isUp bool) {
+	if isUp {
+		signal(w.beatNow)
+		if w.hasJoined.Load() {
+			w.metrics.reconnects.Inc()
 		}
 	}
 }
 
-// reconnected brings up to date what a lost connection has made stale.
-func (w *Worker) reconnected(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-w.isUp:
-			w.puller.forget()
-			w.hold.sendLateAcks()
-			w.hold.extend(ctx)
-			signal(w.beatNow)
-		}
+func (w *Worker) onUnreachable(err error) {
+	if w.outage.begin(err) {
+		w.tellDegraded(err)
+		w.wake()
 	}
 }
 
-func (w *Worker) degrade(err error) {
-	if !w.degraded.Swap(true) {
-		w.config.Log.Warn("degraded", "error", err.Error())
+func (w *Worker) onRecovered() {
+	tell(w.config.Log, w.config.Events.Recovered)
+	w.wake()
+}
+
+func (w *Worker) onBreaker(isOpen bool) {
+	if isOpen {
+		err := errors.New("too many attempts fail")
+		w.config.Log.Warn("degraded", "code", "breaker_open", "error", err.Error())
+		w.tellDegraded(err)
+		w.wake()
+		return
 	}
-	signal(w.isDegraded)
+	w.config.Log.Info("recovered", "code", "breaker_closed")
+	w.onRecovered()
+}
+
+func (w *Worker) tellDegraded(err error) {
+	if listener := w.config.Events.Degraded; listener != nil {
+		tell(w.config.Log, func() { listener(err) })
+	}
+}
+
+func (w *Worker) tellPause(isPaused bool) {
+	if isPaused == w.wasPaused {
+		return
+	}
+	w.wasPaused = isPaused
+	if isPaused {
+		w.config.Log.Info("paused")
+		tell(w.config.Log, w.config.Events.Paused)
+		return
+	}
+	w.config.Log.Info("resumed")
+	tell(w.config.Log, w.config.Events.Resumed)
+}
+
+func (w *Worker) onHandled(took time.Duration, how string) {
+	w.stats.observe(took)
+	switch how {
+	case "returned":
+		w.metrics.returned.Observe(took.Seconds())
+	case "failed":
+		w.metrics.failed.Observe(took.Seconds())
+	default:
+		w.metrics.missed.Observe(took.Seconds())
+	}
 }
 
 func (w *Worker) taken(err error) {
@@ -100,65 +193,77 @@ func (w *Worker) taken(err error) {
 	w.Drain()
 }
 
-// limits is what the puller may hold; concurrency 0: nothing may be pulled now.
-func (w *Worker) limits() (concurrency, held int) {
-	spec := w.spec.current()
-	if spec == nil || spec.Paused || w.degraded.Load() || w.deliveries.isDraining() || !w.wire.nc.IsConnected() {
-		return 0, w.hold.len()
-	}
-	return spec.Concurrency, w.hold.len()
+// mayPull is false while paused, degraded, draining, without a spec or not joined.
+func (w *Worker) mayPull() bool {
+	return w.hasJoined.Load() && w.state() == stateRunning && !w.outage.isOn() && !w.breaker.isOpen()
 }
 
 func (w *Worker) state() string {
-	spec := w.spec.current()
-	switch {
-	case w.deliveries.isDraining():
-		return "draining"
-	case spec == nil:
-		return "starting"
-	case spec.Paused:
-		return "paused"
+	select {
+	case <-w.draining:
+		return stateDraining
 	default:
-		return "running"
+	}
+	base := w.joinable.Load()
+	if base == nil || w.mode.Load() == nil {
+		return stateStarting
+	}
+	spec := base.spec.current.Load()
+	switch {
+	case spec == nil:
+		return stateStarting
+	case spec.Paused:
+		return statePaused
+	default:
+		return stateRunning
 	}
 }
 
-func (w *Worker) record() memberRecord {
-	host, _ := os.Hostname()
-	r := memberRecord{
-		V:             1,
-		ID:            w.config.Member,
-		Instance:      w.instance,
-		Language:      Language,
-		CoreVersion:   CoreVersion,
-		AppVersion:    w.config.Version,
-		Host:          host,
-		PID:           os.Getpid(),
-		StartedAt:     timestamp(w.startedAt),
-		State:         w.state(),
-		Degraded:      w.degraded.Load(),
-		Delivery:      "pull",
-		Held:          w.hold.len(),
-		Contracts:     w.contracts.names(),
-		RestartNeeded: w.spec.restartNeeded(),
+func (w *Worker) whyNotLive() string {
+	if m := w.mode.Load(); m != nil {
+		return whyNotLive(w.concurrency(), int(m.handlers.late.Load()))
 	}
-	w.stats.fill(&r)
-	if spec := w.spec.latest(); spec != nil {
-		r.Concurrency = spec.Concurrency
-	}
-	if spec := w.spec.current(); spec != nil {
-		r.SpecRevision = spec.Revision
-	}
-	if m := w.hold.oldest(); m != nil {
-		r.Oldest = &memberOldest{Sequence: m.ack.seq, Since: timestamp(m.since)}
-	}
-	return r
+	return ""
 }
 
-// newUUID is a random (version 4) UUID.
-func newUUID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+func (w *Worker) whyNotReady() []string {
+	base := w.joinable.Load()
+	return whyNotReady(readiness{
+		hasJoined:   w.hasJoined.Load(),
+		isConnected: base != nil && base.conn.isUp(),
+		isDegraded:  w.outage.isOn() || w.breaker.isOpen(),
+		state:       w.state(),
+	})
+}
+
+func (w *Worker) concurrency() int {
+	if base := w.joinable.Load(); base != nil {
+		if spec := base.spec.last.Load(); spec != nil {
+			return spec.Concurrency
+		}
+	}
+	return 0
+}
+
+func (w *Worker) breakerLimits() *SpecBreaker {
+	if spec := w.base.spec.last.Load(); spec != nil {
+		return spec.Breaker
+	}
+	return nil
+}
+
+func (w *Worker) probe(ctx context.Context) error {
+	if m := w.mode.Load(); m != nil {
+		return m.ledger.probe(ctx)
+	}
+	return nil
+}
+
+// codeOf is the code of an error of ours.
+func codeOf(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return string(e.Code)
+	}
+	return "internal"
 }

@@ -9,6 +9,14 @@ import (
 // watchedBeats is how long another instance's record is watched before its id is taken over.
 const watchedBeats = 2
 
+// The states of a member.
+const (
+	stateStarting = "starting"
+	stateRunning  = "running"
+	statePaused   = "paused"
+	stateDraining = "draining"
+)
+
 // memberRecord is what a member says of itself with every heartbeat.
 type memberRecord struct {
 	V             int           `json:"v"`
@@ -145,16 +153,4 @@ func (m *member) isOurs(entry kvEntry) bool {
 
 func (m *member) taken() error {
 	return &Error{Code: CodeIDTaken, Message: "member id " + m.key + " is in use by another live process"}
-}
-
-// pause waits, or gives the error of ctx.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

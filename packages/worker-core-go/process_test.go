@@ -101,7 +101,7 @@ func TestAMessageThatKillsItsProcessTakesNoNeighbourWithIt(t *testing.T) {
 			t.Fatal("it never ends")
 		}
 	}
-	header := lastValues(g.deadLetter().Header)
+	header := Header(g.deadLetter().Header).last()
 	equal(t, []string{header["Muster-Dlq-Event-Id"], header["Muster-Dlq-Reason"], header["Muster-Dlq-Error-Class"]}, []string{"50", "crash_loop", "NeverReported"})
 }
 

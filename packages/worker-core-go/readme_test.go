@@ -42,7 +42,7 @@ func TestTheTenLineHandlerWorks(t *testing.T) {
 	g.publish("bad", order("o-2", -1))
 	g.settled()
 	equal(t, string(g.row("good").Result), `{"amount":12.5,"order_id":"o-1"}`)
-	equal(t, lastValues(g.deadLetter().Header)["Muster-Dlq-Error"], "negative amount")
+	equal(t, Header(g.deadLetter().Header).last()["Muster-Dlq-Error"], "negative amount")
 	w.Drain()
 	must(t, <-ended)
 }

@@ -22,34 +22,50 @@ type ackReply struct {
 // parseAckReply reads both forms of an ack subject: with 9 tokens, and with 11 or more, which
 // begin with domain and account.
 func parseAckReply(subject string) (ackReply, bool) {
-	tokens := strings.Split(subject, ".")
-	if len(tokens) < 9 || len(tokens) == 10 || tokens[0] != "$JS" || tokens[1] != "ACK" {
+	rest, isAck := strings.CutPrefix(subject, ackPrefix)
+	if !isAck {
 		return ackReply{}, false
 	}
-	rest := tokens[2:]
-	if len(tokens) > 9 {
-		rest = tokens[4:]
+	switch count := strings.Count(rest, "."); {
+	case count == shortTokens-1:
+	case count >= shortTokens+1:
+		_, rest, _ = strings.Cut(rest, ".")
+		_, rest, _ = strings.Cut(rest, ".")
+	default:
+		return ackReply{}, false
 	}
-	if rest[0] == "" || rest[1] == "" {
+	var tokens [shortTokens]string
+	for i := range tokens {
+		tokens[i], rest, _ = strings.Cut(rest, ".")
+	}
+	if tokens[0] == "" || tokens[1] == "" {
 		return ackReply{}, false
 	}
 	var numbers [5]uint64
 	for i := range numbers {
-		n, ok := parseDigits(rest[2+i])
+		n, ok := parseDigits(tokens[2+i])
 		if !ok {
 			return ackReply{}, false
 		}
 		numbers[i] = n
 	}
 	return ackReply{
-		stream: rest[0], consumer: rest[1],
-		delivered: numbers[0], seq: numbers[1], storeTime: rest[5], pending: numbers[4],
+		stream: tokens[0], consumer: tokens[1],
+		delivered: numbers[0], seq: numbers[1], storeTime: tokens[5], pending: numbers[4],
 	}, true
 }
 
+// shortTokens: stream, consumer and the five numbers.
+const shortTokens = 7
+
 func parseDigits(s string) (uint64, bool) {
-	if len(s) == 0 || len(s) > 19 || strings.Trim(s, "0123456789") != "" {
+	if len(s) == 0 || len(s) > 19 {
 		return 0, false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
 	}
 	n, err := strconv.ParseUint(s, 10, 64)
 	return n, err == nil

@@ -27,17 +27,34 @@ func WithVersion(version string) Option { return func(c *Config) { c.Version = v
 // WithOnStep is told of every step a delivery passes. See [Config].
 func WithOnStep(onStep func(step string)) Option { return func(c *Config) { c.OnStep = onStep } }
 
+// WithMiddleware runs middleware around each handler of one message, the first one outermost.
+func WithMiddleware(middleware ...Middleware) Option {
+	return func(c *Config) { c.Middleware = append(c.Middleware, middleware...) }
+}
+
+// WithEvents tells what happens to the worker.
+func WithEvents(events Events) Option { return func(c *Config) { c.Events = events } }
+
 // Run is a whole worker process: the configuration from the environment, the first SIGTERM or
 // SIGINT drains, the second one forces, and the process exits with the protocol's code. It does not
 // return.
 func Run[T any](handler Handler[T], options ...Option) {
+	runProcess(options, func(c Config) *Worker { return New(c, handler) })
+}
+
+// RunBatch is [Run] with a handler of batches.
+func RunBatch[T any](handler BatchHandler[T], options ...Option) {
+	runProcess(options, func(c Config) *Worker { return NewBatch(c, handler) })
+}
+
+func runProcess(options []Option, newWorker func(Config) *Worker) {
 	signals := make(chan os.Signal, 2)
 	ossignal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	os.Exit(run(os.Getenv, os.Stderr, signals, func(c Config) *Worker {
 		for _, option := range options {
 			option(&c)
 		}
-		return New(c, handler)
+		return newWorker(c)
 	}))
 }
 
@@ -68,6 +85,9 @@ func exitCode(err error, stderr io.Writer) int {
 	switch {
 	case err == nil:
 		return exitClean
+	case HasCode(err, CodeCannotListen):
+		fmt.Fprintln(stderr, err)
+		return exitBadConfig
 	case HasCode(err, CodeIDTaken):
 		fmt.Fprintln(stderr, err)
 		return exitIDTaken

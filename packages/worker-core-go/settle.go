@@ -3,266 +3,209 @@ package muster
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
+	"errors"
 	"math/rand/v2"
 	"time"
 )
 
-const (
-	// maxResultBytes bounds a handler's result as compact UTF-8 JSON.
-	maxResultBytes = 8192
-	conflictText   = "event id was already settled with another body"
-)
+// settlement ends deliveries by what their handlers said. First what is durable, then the message,
+// then cleaning up, so that a kill between two steps leaves a message that the next member finishes.
+// Its errors are unreachable.
+type settlement struct {
+	*settleParts
 
-// plan is a message on its way through its delivery.
-type plan struct {
-	message   *message
-	spec      *Spec
-	contract  string
-	found     found
-	kept      keptRecord
-	attempt   int
-	isSuspect bool
-	value     any
+	dead *dead
 }
 
-// record is the message's attempts record, an empty one where there is none.
-func (p *plan) record() attemptsRecord { return recordOf(p.message, p.kept.record) }
+// recordTries is how often an attempts record is written that changes meanwhile.
+const recordTries = 3
 
-// failure is how an attempt failed.
-type failure struct {
+// retryCause is how an attempt failed that may be made again; delay nil: the group's backoff.
+type retryCause struct {
 	class string
 	text  string
-	// delay replaces the backoff; nil leaves it.
 	delay *time.Duration
 }
 
-// settler brings deliveries to their end: first what is durable, then the message, then cleaning
-// up. Its errors are unreachable: nothing is concluded then.
-type settler struct {
-	ledger      *ledger
-	records     *records
-	deadLetters *deadLetters
-	hold        *hold
-	stats       *stats
-	config      Config
-	log         *slog.Logger
+// settle ends a delivery whose handler was in time. again: its transaction was undone and nothing
+// stands in its way any more, so the handler runs once more.
+func (s *settlement) settle(ctx context.Context, d *delivery, o handled) (again bool, err error) {
+	if o.err != nil {
+		return false, s.failed(ctx, d, o.err)
+	}
+	result, err := encodeResult(o.result)
+	if err != nil {
+		return false, s.failed(ctx, d, &invalidResult{err})
+	}
+	again, err = s.done(ctx, d, result)
+	if err != nil && !HasCode(err, CodeUnreachable) {
+		// The database says no to what the handler did: a statement it did not mind, a constraint that
+		// is checked at the commit.
+		return false, s.failed(ctx, d, err)
+	}
+	return again, err
 }
 
-// done writes the row, also where the message is no longer ours: the work is done.
-func (s *settler) done(ctx context.Context, p *plan, result json.RawMessage) error {
-	row := s.row(p.message, statusDone)
-	row.Result = result
-	other, err := s.write(ctx, p, row)
-	if err != nil {
-		return err
+func (s *settlement) done(ctx context.Context, d *delivery, result json.RawMessage) (again bool, err error) {
+	for range rowTries {
+		hadTransaction := d.tx.isOpen()
+		written, err := s.ledger.write(ctx, rowWrite{message: d.message, lookUp: d.lookUp, status: statusDone, result: result}, d.tx)
+		if err != nil {
+			return false, err
+		}
+		if written {
+			return false, s.written(ctx, d)
+		}
+		if isDecided, err := s.dead.isDecidedElsewhere(ctx, d); isDecided || err != nil {
+			return false, err
+		}
+		if hadTransaction {
+			return true, nil
+		}
 	}
-	if other.decision != "" {
-		return s.byRow(ctx, p, other)
+	return false, changing(d.message)
+}
+
+// written: the row done is there. The message ends, then its record.
+func (s *settlement) written(ctx context.Context, d *delivery) error {
+	if s.ledger.kind() != ledgerNone {
+		s.ends.onStep("row_done")
 	}
-	s.config.OnStep("row_done")
-	s.ack(ctx, p, outcomeDone)
+	s.hold.ack(ctx, d.message)
+	s.ends.end(d.message, d.Attempt, outcomeDone, endFields{})
+	return s.cleanUp(ctx, d)
+}
+
+// late is for a handler that ended after its deadline, when its message had been given back
+// already: a result goes through the ledger like any other.
+func (s *settlement) late(ctx context.Context, d *delivery, o handled) error {
+	result, err := encodeResult(o.result)
+	if o.err != nil || err != nil {
+		d.tx.rollback(ctx)
+		return nil
+	}
+	for range rowTries {
+		hadTransaction := d.tx.isOpen()
+		written, err := s.ledger.write(ctx, rowWrite{message: d.message, lookUp: d.lookUp, status: statusDone, result: result}, d.tx)
+		if err != nil {
+			return err
+		}
+		if written {
+			return s.written(ctx, d)
+		}
+		found, err := s.ledger.lookUpAgain(ctx, d.message, d.lookUp)
+		if err != nil {
+			return err
+		}
+		if d.lookUp = found; found.decision == rowRepeat {
+			return s.dead.joined(ctx, d)
+		}
+		// The effect was undone with its transaction: the next delivery makes it again.
+		if found.decision != rowRun || hadTransaction {
+			return nil
+		}
+	}
 	return nil
 }
 
-// lateDone is for a handler that returned past its deadline, when its message was already given
-// back: what the ledger says meanwhile stands.
-func (s *settler) lateDone(ctx context.Context, p *plan, result json.RawMessage) error {
-	row := s.row(p.message, statusDone)
-	row.Result = result
-	other, err := s.write(ctx, p, row)
-	if err != nil {
-		return err
-	}
-	switch other.decision {
-	case "":
-		s.ack(ctx, p, outcomeDone)
-	case rowRepeat:
-		return s.byRow(ctx, p, other)
-	}
-	return nil
-}
-
-// dead writes the row, then the dead letter.
-func (s *settler) dead(ctx context.Context, p *plan, why death) error {
-	if !s.hold.isOurs(p.message) {
-		return nil
-	}
-	headers := s.deadLetters.headers(p.message, why, p.contract)
-	row := s.row(p.message, statusDead)
-	row.Reason, row.Headers = why.reason, headers
-	other, err := s.write(ctx, p, row)
-	if err != nil {
-		return err
-	}
-	if other.decision != "" {
-		return s.byRow(ctx, p, other)
-	}
-	s.config.OnStep("row_dead")
-	return s.bury(ctx, p, headers)
-}
-
-// byRow settles a message by what the ledger already says of its event.
-func (s *settler) byRow(ctx context.Context, p *plan, f found) (err error) {
-	if f.decision == rowStale && !s.hold.isOurs(p.message) {
-		return nil
-	}
-	if f, err = s.ledger.join(ctx, p.message, f); err != nil {
-		return err
-	}
-	p.found = f
-	switch f.decision {
-	case rowRepeat:
-		s.ack(ctx, p, outcomeRepeat)
-		return nil
-	case rowFinish:
-		return s.bury(ctx, p, f.row.Headers)
-	case rowStale:
-		s.hold.term(p.message, "stale")
-		s.stats.settled(outcomeStale)
-		s.note(p, slog.LevelDebug, "settled", "outcome", outcomeStale)
-		s.records.delete(ctx, p.message, p.kept)
-		return nil
-	case rowConflict:
-		record := p.record()
-		why := death{reasonConflict, "Conflict", conflictText, record.Attempts, record.History}
-		return s.bury(ctx, p, s.deadLetters.headers(p.message, why, p.contract))
+// failed ends a delivery by its handler's error.
+func (s *settlement) failed(ctx context.Context, d *delivery, cause error) error {
+	d.tx.rollback(ctx)
+	var permanent *PermanentError
+	var retryable *RetryableError
+	var snooze *SnoozeError
+	switch {
+	case d.tx != nil && HasCode(cause, CodeUnreachable):
+		// The ledger's own database is away: no fault of the handler, no attempt.
+		return cause
+	case errors.As(cause, &snooze):
+		return s.snooze(ctx, d, snooze.Delay)
+	case errors.As(cause, new(*invalidResult)):
+		return s.failedForGood(ctx, d, failure{reasonPermanent, "InvalidResult", cause.Error()})
+	case errors.As(cause, &permanent):
+		return s.failedForGood(ctx, d, failure{reasonPermanent, "PermanentError", cause.Error()})
+	case errors.As(cause, &retryable):
+		return s.retry(ctx, d, retryCause{"RetryableError", cause.Error(), retryable.Delay})
 	default:
-		return unreachable(nil, "the ledger row of %s keeps changing", p.message.eventID)
+		return s.retry(ctx, d, retryCause{class: errorClass(cause), text: cause.Error()})
 	}
 }
 
-// permanent is dead at once; the attempt is told in the history though no record is written.
-func (s *settler) permanent(ctx context.Context, p *plan, entry attemptEntry, f failure) error {
-	record, err := s.fail(ctx, p, entry, f)
+// retry: an attempt failed that may be made again.
+func (s *settlement) retry(ctx context.Context, d *delivery, cause retryCause) error {
+	m := d.message
+	for range recordTries {
+		if !s.hold.isOurs(m) {
+			s.ends.end(m, 0, outcomeLost, endFields{})
+			return nil
+		}
+		kept, err := s.known(ctx, d)
+		if err != nil {
+			return err
+		}
+		failed := attemptFailed{startedAt: d.startedAt, class: cause.class, text: cause.text}
+		counted := s.records.withFailure(m, kept, failed).Attempts
+		rules := s.spec().Retry
+		if counted >= rules.MaxAttempts {
+			return s.failedForGood(ctx, d, failure{reasonExhausted, cause.class, cause.text})
+		}
+		delayMs := BackoffDelayMs(rules.BackoffMs, rules.Jitter, counted, rand.Float64())
+		if cause.delay != nil {
+			delayMs = max(cause.delay.Milliseconds(), 0)
+		}
+		failed.delayMs = &delayMs
+		written, err := s.records.put(ctx, m, s.records.withFailure(m, kept, failed), kept)
+		if err != nil {
+			return err
+		}
+		if d.kept = written; written != nil {
+			s.ends.onStep("attempt_recorded")
+			s.hold.nak(m, ms(delayMs))
+			s.ends.end(m, counted, outcomeRetry, endFields{err: cause.text, delayMs: &delayMs})
+			return nil
+		}
+	}
+	return changing(m)
+}
+
+// failedForGood: the attempt is told in the history though no record is written.
+func (s *settlement) failedForGood(ctx context.Context, d *delivery, why failure) error {
+	kept, err := s.known(ctx, d)
 	if err != nil {
 		return err
 	}
-	return s.dead(ctx, p, death{reasonPermanent, f.class, f.text, record.Attempts, record.History})
+	failed := attemptFailed{startedAt: d.startedAt, class: why.class, text: why.text}
+	record := s.records.withFailure(d.message, kept, failed)
+	return s.dead.dead(ctx, d, why, &record)
 }
 
-// retry writes the record and gives the message back, or it is dead when its attempts are used up.
-func (s *settler) retry(ctx context.Context, p *plan, entry attemptEntry, f failure) error {
-	if !s.hold.isOurs(p.message) {
-		return nil
+func (s *settlement) snooze(ctx context.Context, d *delivery, wanted time.Duration) error {
+	m := d.message
+	delayMs := min(max(wanted.Milliseconds(), 0), s.spec().Retry.MaxSnoozeMs)
+	for range recordTries {
+		if !s.hold.isOurs(m) {
+			s.ends.end(m, 0, outcomeLost, endFields{})
+			return nil
+		}
+		kept, err := s.known(ctx, d)
+		if err != nil {
+			return err
+		}
+		written, err := s.records.put(ctx, m, s.records.withSnooze(m, kept, d.startedAt, delayMs), kept)
+		if err != nil {
+			return err
+		}
+		if d.kept = written; written != nil {
+			s.ends.onStep("attempt_recorded")
+			s.hold.nak(m, ms(delayMs))
+			s.ends.end(m, 0, outcomeSnoozed, endFields{delayMs: &delayMs})
+			return nil
+		}
 	}
-	record, err := s.fail(ctx, p, entry, f)
-	if err != nil {
-		return err
-	}
-	retry := p.spec.Retry
-	if record.Attempts >= retry.MaxAttempts {
-		return s.dead(ctx, p, death{reasonExhausted, f.class, f.text, record.Attempts, record.History})
-	}
-	delayMs := BackoffDelayMs(retry.BackoffMs, retry.Jitter, record.Attempts, rand.Float64())
-	if f.delay != nil {
-		delayMs = max(f.delay.Milliseconds(), 0)
-	}
-	record.History[len(record.History)-1].DelayMs = &delayMs
-	return s.again(ctx, p, record, delayMs, outcomeRetry, "error", f.text)
+	return changing(m)
 }
 
-// snooze writes the record, in which no attempt is counted, and gives the message back.
-func (s *settler) snooze(ctx context.Context, p *plan, entry attemptEntry, delay time.Duration) error {
-	if !s.hold.isOurs(p.message) {
-		return nil
-	}
-	if err := s.know(ctx, p); err != nil {
-		return err
-	}
-	delayMs := min(max(delay.Milliseconds(), 0), p.spec.Retry.MaxSnoozeMs)
-	entry.EndedAt, entry.DelayMs = timestamp(time.Now()), &delayMs
-	record := p.record().snooze(entry, p.message.ack.delivered)
-	return s.again(ctx, p, record, delayMs, outcomeSnoozed)
-}
+// invalidResult is a result that cannot go into a row.
+type invalidResult struct{ err error }
 
-func (s *settler) again(ctx context.Context, p *plan, record attemptsRecord, delayMs int64, outcome string, fields ...any) error {
-	kept, err := s.records.write(ctx, p.message, record, p.kept)
-	if err != nil {
-		return err
-	}
-	p.kept = kept
-	s.config.OnStep("attempt_recorded")
-	s.hold.nak(p.message, ms(delayMs))
-	s.stats.settled(outcome)
-	s.note(p, slog.LevelDebug, "settled", append(fields, "outcome", outcome, "delay_ms", delayMs)...)
-	return nil
-}
-
-func (s *settler) fail(ctx context.Context, p *plan, entry attemptEntry, f failure) (attemptsRecord, error) {
-	s.stats.failed(f.text)
-	if err := s.know(ctx, p); err != nil {
-		return attemptsRecord{}, err
-	}
-	entry.EndedAt, entry.ErrorClass, entry.Error = timestamp(time.Now()), f.class, f.text
-	return p.record().fail(entry, p.message.ack.delivered), nil
-}
-
-// know reads the record of a first delivery: a consumer made again counts from 1 once more, so
-// there may be one.
-func (s *settler) know(ctx context.Context, p *plan) (err error) {
-	if p.message.ack.delivered <= 1 {
-		p.kept, err = s.records.get(ctx, p.message)
-	}
-	return err
-}
-
-// write puts the row; once more where what is there now may be overwritten too.
-func (s *settler) write(ctx context.Context, p *plan, row ledgerRow) (found, error) {
-	other, err := s.ledger.write(ctx, p.message, row, p.found)
-	if err == nil && other.decision == rowRun {
-		p.found = other
-		other, err = s.ledger.write(ctx, p.message, row, other)
-	}
-	return other, err
-}
-
-// bury publishes the dead letter and removes the message.
-func (s *settler) bury(ctx context.Context, p *plan, headers map[string]string) error {
-	if !s.hold.isOurs(p.message) {
-		return nil
-	}
-	if err := s.deadLetters.publish(ctx, p.message, headers); err != nil {
-		return err
-	}
-	s.config.OnStep("dead_lettered")
-	s.hold.term(p.message, headers[headerReason])
-	s.stats.settled(outcomeDead)
-	s.stats.failed(headers[headerError])
-	s.note(p, slog.LevelWarn, "dead letter",
-		"outcome", outcomeDead, "reason", headers[headerReason], "error", headers[headerError])
-	s.records.delete(ctx, p.message, p.kept)
-	return nil
-}
-
-func (s *settler) ack(ctx context.Context, p *plan, outcome string) {
-	s.hold.ack(p.message)
-	s.stats.settled(outcome)
-	s.note(p, slog.LevelDebug, "settled", "outcome", outcome)
-	s.records.delete(ctx, p.message, p.kept)
-}
-
-func (s *settler) row(m *message, status string) ledgerRow {
-	return ledgerRow{
-		V:          1,
-		Status:     status,
-		EventID:    m.eventID,
-		BodySHA256: m.identity().bodySHA256,
-		Sequence:   m.ack.seq,
-		StoreTime:  m.ack.storeTime,
-		Member:     s.config.Member,
-		Language:   Language,
-		At:         timestamp(time.Now()),
-	}
-}
-
-func (s *settler) note(p *plan, level slog.Level, text string, fields ...any) {
-	ctx := context.Background()
-	if !s.log.Enabled(ctx, level) {
-		return
-	}
-	m := p.message
-	s.log.Log(ctx, level, text, append([]any{
-		"seq", m.ack.seq, "event_id", m.eventID, "delivery", m.ack.delivered, "attempt", p.attempt,
-	}, fields...)...)
-}
+func (e *invalidResult) Error() string { return e.err.Error() }

@@ -60,7 +60,7 @@ func TestPermanentIsADeadLetterWithBytesAndHeaders(t *testing.T) {
 	g.settled()
 	equal(t, letter.Data, body)
 	equal(t, letter.Subject, DLQSubject(g.stream, g.name, "permanent"))
-	header := lastValues(letter.Header)
+	header := Header(letter.Header).last()
 	for name, want := range map[string]string{
 		"Muster-Dlq-Reason": "permanent", "Muster-Dlq-Error": `no \u00fcnicorns`, "Muster-Dlq-Error-Class": "PermanentError",
 		"Muster-Original-Nats-Msg-Id": "mine", "X-Twice": "b", "Muster-Dlq-Attempts": "1", "Muster-Dlq-Language": "go",
@@ -86,7 +86,7 @@ func TestHeadersThatTheClientCannotWriteDoNoHarm(t *testing.T) {
 	_, err = fmt.Fprintf(conn, "CONNECT {\"headers\":true,\"verbose\":false}\r\nHPUB %s %d %d\r\n%s%s\r\nPING\r\n",
 		g.subject("created"), len(headers), len(headers)+len(body), headers, body)
 	must(t, err)
-	header := lastValues(g.deadLetter().Header)
+	header := Header(g.deadLetter().Header).last()
 	g.settled()
 	equal(t, []string{header["X"], header["Muster-Event-Id"], header["Muster-Original-Nats-Expected-Stream"]}, []string{"ok", `\ufffd`, g.stream})
 }
@@ -101,10 +101,10 @@ func TestAttemptsUsedUpAreExhausted(t *testing.T) {
 		return nil, Retryable("later")
 	})
 	g.publish("o-1.created", order("o-1", 1))
-	header := lastValues(g.deadLetter().Header)
+	header := Header(g.deadLetter().Header).last()
 	g.settled()
 	equal(t, []string{header["Muster-Dlq-Reason"], header["Muster-Dlq-Attempts"], header["Muster-Dlq-Error"]}, []string{"exhausted", "3", "later"})
-	var history []attemptEntry
+	var history []AttemptEntry
 	must(t, json.Unmarshal([]byte(header["Muster-Dlq-History"]), &history))
 	equal(t, []any{len(history), history[0].Error, *history[0].DelayMs, history[2].DelayMs}, []any{3, "first", int64(1), (*int64)(nil)})
 	equal(t, header["Muster-Dlq-First-At"], history[0].StartedAt)
@@ -123,7 +123,7 @@ func TestWhatBreaksTheContractIsInvalid(t *testing.T) {
 	g.settled()
 	told := map[string]string{}
 	for _, letter := range g.deadLetters() {
-		header := lastValues(letter.Header)
+		header := Header(letter.Header).last()
 		told[header["Muster-Dlq-Event-Id"]] = header["Muster-Dlq-Reason"] + ", " + header["Muster-Dlq-Error-Class"] + ", " + header["Muster-Dlq-Error"] + ", " + header["Muster-Dlq-Attempts"]
 	}
 	equal(t, told, map[string]string{
@@ -156,9 +156,9 @@ func TestTheSameEventWithAnotherBodyIsAConflict(t *testing.T) {
 	first := g.publish("o-1.created", order("o-1", 1))
 	g.settled()
 	g.publish("o-1.created", order("o-1", 2))
-	header := lastValues(g.deadLetter().Header)
+	header := Header(g.deadLetter().Header).last()
 	g.settled()
-	equal(t, []string{header["Muster-Dlq-Reason"], header["Muster-Dlq-Error-Class"], header["Muster-Dlq-Error"]}, []string{"conflict", "Conflict", conflictText})
+	equal(t, []string{header["Muster-Dlq-Reason"], header["Muster-Dlq-Error-Class"], header["Muster-Dlq-Error"]}, []string{"conflict", "Conflict", conflictFailure.text})
 	row := g.row("o-1.created")
 	equal(t, []any{row.Status, row.Sequence, len(row.Sequences)}, []any{"done", first, 0})
 }
@@ -205,7 +205,7 @@ func TestADeadRowOfTheMessageItselfIsFinished(t *testing.T) {
 		t.Error("the handler was called")
 		return nil, nil
 	})
-	header := lastValues(g.deadLetter().Header)
+	header := Header(g.deadLetter().Header).last()
 	g.settled()
 	equal(t, header, g.row("o-1.created").Headers)
 	equal(t, header["Muster-Dlq-Member"], "m")
@@ -240,7 +240,7 @@ func TestAResultThatIsTooLargeIsPermanent(t *testing.T) {
 	g.publish("large", order("large", 1))
 	g.settled()
 	equal(t, g.row("fits").Status, "done")
-	header := lastValues(g.deadLetter().Header)
+	header := Header(g.deadLetter().Header).last()
 	equal(t, []string{header["Muster-Dlq-Reason"], header["Muster-Dlq-Error-Class"]}, []string{"permanent", "InvalidResult"})
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // specMisses is how many polls in a row find no spec until it counts as gone.
@@ -143,92 +144,88 @@ type specPoll struct {
 	stream string
 	group  string
 
-	mu      sync.Mutex
-	misses  int
-	refused uint64
-	first   *Spec
-	last    *Spec
+	// last is the last good spec, current the same while it counts.
+	last, current atomic.Pointer[Spec]
+	// began is the spec that the process began to work by.
+	began atomic.Pointer[Spec]
+
+	misses      int
+	seen        uint64
+	saidMissing bool
 }
 
-func newSpecPoll(w *wire, c Config) *specPoll {
-	return &specPoll{wire: w, log: c.Log, stream: c.Stream, group: c.Group, misses: specMisses}
-}
-
-// current is nil while there is no spec to go by.
-func (p *specPoll) current() *Spec {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.misses >= specMisses {
-		return nil
-	}
-	return p.last
-}
-
-// latest is the last good spec, also when it is gone: what is in hand goes on by it.
-func (p *specPoll) latest() *Spec {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.last
-}
-
-// restartNeeded names the fields that changed and do not apply live.
+// restartNeeded names the fields that changed and take effect only in a new process.
 func (p *specPoll) restartNeeded() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	needed := []string{}
-	if p.first == nil {
+	began, last := p.began.Load(), p.last.Load()
+	if began == nil || last == nil {
 		return needed
 	}
-	if p.first.Delivery != p.last.Delivery {
+	if began.Delivery != last.Delivery {
 		needed = append(needed, "delivery")
 	}
-	if p.first.Ledger != p.last.Ledger {
+	if began.Ledger != last.Ledger {
 		needed = append(needed, "ledger")
 	}
 	return needed
 }
 
-// poll gets the spec once. The error is unreachable, which is no miss.
-func (p *specPoll) poll(ctx context.Context) error {
+// poll gets the spec once. An unreachable bucket changes nothing.
+func (p *specPoll) poll(ctx context.Context) {
 	entry, err := p.wire.kvGet(ctx, groupsBucket, GroupKey(p.stream, p.group))
-	if err != nil {
-		return err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	switch {
+	case err != nil:
+		if p.last.Load() == nil && ctx.Err() == nil {
+			p.sayMissing("code", "unreachable", "error", err.Error())
+		}
 	case !entry.exists:
 		p.misses++
-		if p.misses == specMisses {
-			p.log.Warn("spec missing")
-		}
-	case p.last != nil && entry.revision == p.last.Revision:
-		p.misses = 0
-	default:
+		p.miss()
+	case entry.revision != p.seen:
+		p.misses, p.seen = 0, entry.revision
 		p.take(entry)
+	default:
+		p.misses = 0
+		p.arrived()
 	}
-	return nil
 }
 
 func (p *specPoll) take(entry kvEntry) {
 	spec, err := parseSpec(entry.value, entry.revision, p.stream, p.group)
-	if err == nil && p.first == nil && (spec.Delivery.Mode != modePull || spec.Ledger != ledgerKV) {
-		err = &Error{Code: CodeBadSpec, Message: "this core knows delivery pull with ledger kv"}
-	}
 	if err != nil {
-		if entry.revision != p.refused {
-			p.log.Error("spec refused", "revision", entry.revision, "error", err.Error())
-		}
-		p.refused = entry.revision
+		p.log.Error("spec cannot be used", "code", "bad_spec", "revision", entry.revision, "error", err.Error())
 		// The last good one stays; at start there is none.
-		if p.last != nil {
-			p.misses = 0
-		}
+		p.arrived()
 		return
 	}
-	p.last, p.misses = spec, 0
-	if p.first == nil {
-		p.first = spec
+	p.last.Store(spec)
+	p.current.Store(nil)
+	p.arrived()
+}
+
+func (p *specPoll) arrived() {
+	last := p.last.Load()
+	if last == nil {
+		p.miss()
+		return
 	}
-	p.log.Info("spec changed", "revision", entry.revision)
+	if p.current.Load() != last {
+		p.saidMissing = false
+		p.current.Store(last)
+		p.log.Info("spec changed", "revision", last.Revision)
+	}
+}
+
+func (p *specPoll) miss() {
+	if p.last.Load() == nil || p.misses >= specMisses {
+		p.current.Store(nil)
+		p.sayMissing()
+	}
+}
+
+func (p *specPoll) sayMissing(fields ...any) {
+	if !p.saidMissing {
+		p.saidMissing = true
+		p.log.Warn("spec missing", fields...)
+	}
 }

@@ -4,10 +4,11 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// The outcomes a delivery may end in.
+// The outcomes a delivery may end in. Lost: it was not ours any more.
 const (
 	outcomeDone     = "done"
 	outcomeRetry    = "retry"
@@ -16,40 +17,31 @@ const (
 	outcomeDead     = "dead"
 	outcomeRepeat   = "repeat"
 	outcomeStale    = "stale"
+	outcomeLost     = "lost"
 )
 
-// maxDurations is how many of the latest handling times the percentiles are made of.
-const maxDurations = 1000
+var outcomes = []string{
+	outcomeDone, outcomeRetry, outcomeSnoozed, outcomeReturned, outcomeDead, outcomeRepeat, outcomeStale, outcomeLost,
+}
 
-// stats counts what the member record tells.
+// maxDurations is how many of the latest handling times the percentiles are made of.
+const maxDurations = 512
+
+// stats is what a member tells of itself: deliveries by outcome and the latest handling times.
 type stats struct {
+	// counts are in the order of outcomes.
+	counts [8]atomic.Int64
+
 	mu        sync.Mutex
-	counts    memberCounts
-	inFlight  int
 	lastError string
 	durations []time.Duration
 	next      int
 }
 
-func (s *stats) settled(outcome string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch outcome {
-	case outcomeDone:
-		s.counts.Done++
-	case outcomeRetry:
-		s.counts.Retry++
-	case outcomeSnoozed:
-		s.counts.Snoozed++
-	case outcomeReturned:
-		s.counts.Returned++
-	case outcomeDead:
-		s.counts.Dead++
-	case outcomeRepeat:
-		s.counts.Repeat++
-	case outcomeStale:
-		s.counts.Stale++
-	}
+func (s *stats) count(outcome string) { s.counts[slices.Index(outcomes, outcome)].Add(1) }
+
+func (s *stats) counted(outcome string) int {
+	return int(s.counts[slices.Index(outcomes, outcome)].Load())
 }
 
 func (s *stats) failed(text string) {
@@ -58,16 +50,10 @@ func (s *stats) failed(text string) {
 	s.lastError = headerText(text, maxText)
 }
 
-func (s *stats) started() {
+// observe notes how long a handler took.
+func (s *stats) observe(took time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.inFlight++
-}
-
-func (s *stats) ended(took time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.inFlight--
 	if len(s.durations) < maxDurations {
 		s.durations = append(s.durations, took)
 		return
@@ -78,17 +64,27 @@ func (s *stats) ended(took time.Duration) {
 
 // fill writes what is counted into a member record.
 func (s *stats) fill(r *memberRecord) {
+	r.Counts = memberCounts{
+		Done:     s.counted(outcomeDone),
+		Retry:    s.counted(outcomeRetry),
+		Snoozed:  s.counted(outcomeSnoozed),
+		Returned: s.counted(outcomeReturned),
+		Dead:     s.counted(outcomeDead),
+		Repeat:   s.counted(outcomeRepeat),
+		Stale:    s.counted(outcomeStale),
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r.Counts, r.InFlight, r.LastError = s.counts, s.inFlight, s.lastError
+	r.LastError = s.lastError
 	if len(s.durations) > 0 {
 		sorted := slices.Sorted(slices.Values(s.durations))
 		r.P50Ms, r.P99Ms = percentileMs(sorted, 0.5), percentileMs(sorted, 0.99)
 	}
 }
 
+// percentileMs: the given share of the latest handlers was at most this fast.
 func percentileMs(sorted []time.Duration, share float64) *float64 {
-	rank := int(math.Ceil(share*float64(len(sorted)))) - 1
-	value := math.Round(float64(sorted[max(rank, 0)])/1e3) / 1e3
+	at := min(len(sorted)-1, int(float64(len(sorted))*share))
+	value := math.Round(float64(sorted[at])/1e3) / 1e3
 	return &value
 }

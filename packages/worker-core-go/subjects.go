@@ -9,6 +9,9 @@ func ReplaySubject(stream, group, original string) string {
 
 // StripReplayPrefix gives the subject as its publisher knew it.
 func StripReplayPrefix(stream, group, subject string) string {
+	if !strings.HasPrefix(subject, "muster.replay.") {
+		return subject
+	}
 	return strings.TrimPrefix(subject, ReplaySubject(stream, group, ""))
 }
 
@@ -26,3 +29,6 @@ func ArchiveSubject(stream, group, reason string) string {
 func MemberSubject(stream, group, member, command string) string {
 	return "muster.member." + stream + "." + group + "." + member + "." + command
 }
+
+// PushSubject is where the server pushes a group's messages to; fixed, so that nothing has to be told.
+func PushSubject(stream, group string) string { return "muster.push." + stream + "." + group }

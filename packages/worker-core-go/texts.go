@@ -17,6 +17,9 @@ const (
 // headerText makes text safe for a header of any client: every UTF-16 unit outside 0x20–0x7E as
 // \uXXXX, trimmed of spaces, cut to limit characters.
 func headerText(s string, limit int) string {
+	if isPlain(s) && len(s) <= limit {
+		return s
+	}
 	var b strings.Builder
 	for i := 0; i < len(s); {
 		c := s[i]
@@ -36,6 +39,16 @@ func headerText(s string, limit int) string {
 	}
 	text := strings.Trim(b.String(), " ")
 	return text[:min(len(text), limit)]
+}
+
+// isPlain: the text is header text already, as most are.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] > 0x7e {
+			return false
+		}
+	}
+	return s == "" || s[0] != ' ' && s[len(s)-1] != ' '
 }
 
 // illFormed is the length of the broken sequence s begins with. Like the decoders of the other

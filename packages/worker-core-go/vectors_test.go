@@ -344,11 +344,11 @@ func TestAttemptWrites(t *testing.T) {
 		f, x := c.Facts.attemptFacts, c.Facts.attemptTexts
 		m := &message{eventID: f.EventID, ack: ackReply{seq: f.Sequence, storeTime: f.StoreTime}}
 		record := recordOf(m, c.Record)
-		entry := attemptEntry{
+		entry := AttemptEntry{
 			Attempt: record.Attempts + 1, Member: x.Member, Language: x.Language, Version: x.Version,
 			StartedAt: x.StartedAt, EndedAt: x.EndedAt, ErrorClass: x.ErrorClass, Error: x.Error, DelayMs: x.DelayMs,
 		}
-		write := map[string]func(attemptEntry, uint64) attemptsRecord{
+		write := map[string]func(AttemptEntry, uint64) attemptsRecord{
 			"note_start": record.noteStart, "record_failure": record.fail, "record_snooze": record.snooze,
 		}[c.Fn]
 		sameJSON(t, write(entry, f.Delivered), c.Result)

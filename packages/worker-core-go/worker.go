@@ -2,7 +2,6 @@ package muster
 
 import (
 	"context"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,9 +19,13 @@ const (
 // Worker is one member of a group, from joining to leaving.
 type Worker struct {
 	config    Config
-	handler   handlerFunc
+	handler   anyHandler
 	instance  string
 	startedAt time.Time
+	stats     *stats
+	metrics   *metrics
+	breaker   *breaker
+	outage    *outage
 
 	joined    chan struct{}
 	draining  chan struct{}
@@ -30,42 +33,53 @@ type Worker struct {
 	drainOnce sync.Once
 	forceOnce sync.Once
 	isTaken   atomic.Bool
-	degraded  atomic.Bool
-	// signals for the loops; each holds at most one.
-	isUp, beatNow, isDegraded chan struct{}
+	hasJoined atomic.Bool
+	beatNow   chan struct{}
+	endpoint  atomic.Pointer[endpoint]
 
-	// Made by build, once there is a connection.
-	wire       *wire
-	spec       *specPoll
-	contracts  *contracts
-	hold       *hold
-	slots      *slots
-	stats      *stats
-	ledger     *ledger
-	member     *member
-	command    *nats.Subscription
-	puller     *puller
-	deliveries *deliveries
+	// joinable is base for those who may ask before there is a connection.
+	joinable atomic.Pointer[base]
+	base     *base
+	member   *member
+	command  *nats.Subscription
+	mode     atomic.Pointer[mode]
+	// refused is the revision of the spec that cannot be worked by, and whether that was said.
+	refused   uint64
+	saidWhy   string
+	wasPaused bool
 
-	mu          sync.Mutex
-	isAccepting bool
-	running     sync.WaitGroup
+	// aborted ends the handlers' contexts.
+	aborted context.Context //nolint:containedctx // Made by Serve, for goroutines that it waits for.
+	running sync.WaitGroup
 }
 
 // New makes a worker of a handler. Nothing happens before [Worker.Serve].
 func New[T any](config Config, handler Handler[T]) *Worker {
-	return &Worker{
-		config:     config.withDefaults(),
-		handler:    typed(handler),
-		instance:   newUUID(),
-		startedAt:  time.Now(),
-		joined:     make(chan struct{}),
-		draining:   make(chan struct{}),
-		forced:     make(chan struct{}),
-		isUp:       make(chan struct{}, 1),
-		beatNow:    make(chan struct{}, 1),
-		isDegraded: make(chan struct{}, 1),
+	return newWorker(config, anyHandler{one: typed(handler)})
+}
+
+// NewBatch makes a worker of a handler of batches. In a group of another mode than batch it gets
+// batches of one.
+func NewBatch[T any](config Config, handler BatchHandler[T]) *Worker {
+	return newWorker(config, anyHandler{batch: typedBatch(handler)})
+}
+
+func newWorker(config Config, handler anyHandler) *Worker {
+	w := &Worker{
+		config:    config.withDefaults(),
+		handler:   handler,
+		instance:  newUUID(),
+		startedAt: time.Now(),
+		stats:     &stats{},
+		joined:    make(chan struct{}),
+		draining:  make(chan struct{}),
+		forced:    make(chan struct{}),
+		beatNow:   make(chan struct{}, 1),
 	}
+	w.metrics = newMetrics(w.config, w.stats, w.snapshot)
+	w.breaker = &breaker{limits: w.breakerLimits, concurrency: w.concurrency, onChange: w.onBreaker}
+	w.outage = &outage{log: w.config.Log, probe: w.probe, onRecovered: w.onRecovered, began: make(chan struct{}, 1)}
+	return w
 }
 
 // Joined is closed when the member is announced and has asked for its spec.
@@ -81,25 +95,43 @@ func (w *Worker) Abort() {
 	w.Drain()
 }
 
+// HTTPPort is the port of /metrics, /livez and /readyz; 0 while there is none.
+func (w *Worker) HTTPPort() int {
+	if e := w.endpoint.Load(); e != nil {
+		return e.port
+	}
+	return 0
+}
+
 // Serve is the member's whole life: it joins, works until ctx ends or [Worker.Drain] is called, and
 // leaves. It may be called once. A server that is down is no error: it is waited for.
 //
 // The error is of [CodeForced] where handlers still ran when the grace had ended or after
-// [Worker.Abort], of [CodeIDTaken] where another live process has the id, of [CodeUnreachable]
-// where the configuration allows no connection at all.
-func (w *Worker) Serve(ctx context.Context) error {
+// [Worker.Abort], of [CodeIDTaken] where another live process has the id, of [CodeCannotListen]
+// where the port of metrics and health cannot be had, of [CodeUnreachable] where the configuration
+// allows no connection at all.
+func (w *Worker) Serve(ctx context.Context) (err error) {
 	defer context.AfterFunc(ctx, w.Drain)()
-	nc, err := connect(w.config, func() { signal(w.isUp) })
+	if w.config.HTTPPort != nil {
+		e := &endpoint{log: w.config.Log, live: w.whyNotLive, ready: w.whyNotReady, metrics: w.metrics}
+		if err := e.listen(ctx, w.config.HTTPHost, *w.config.HTTPPort); err != nil {
+			return err
+		}
+		defer e.close()
+		w.endpoint.Store(e)
+	}
+	conn, err := connect(w.config)
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
+	defer conn.nc.Close()
+	conn.onChange(w.onConnection)
 	// Not the caller's: what is in hand is brought to its end after ctx has ended.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	aborted, abort := context.WithCancelCause(life)
 	defer abort(nil)
-	w.build(nc, aborted)
+	w.open(conn, aborted)
 
 	if w.join(life) {
 		err = w.work(life, abort)
@@ -111,42 +143,17 @@ func (w *Worker) Serve(ctx context.Context) error {
 	return err
 }
 
-func (w *Worker) build(nc *nats.Conn, aborted context.Context) {
+func (w *Worker) open(conn *connection, aborted context.Context) {
 	c := w.config
-	w.wire = &wire{nc: nc, prefix: c.APIPrefix}
-	w.spec = newSpecPoll(w.wire, c)
-	w.contracts = newContracts(w.wire, c.Log)
-	w.hold = newHold(w.wire, c.Log)
-	w.slots = &slots{}
-	w.stats = &stats{}
-	w.ledger = &ledger{wire: w.wire, stream: c.Stream, group: c.Group}
+	w.aborted = aborted
+	w.base = openBase(c, conn)
+	w.joinable.Store(w.base)
 	w.member = &member{
-		wire:     w.wire,
+		wire:     w.base.wire,
 		key:      MemberKey(c.Stream, c.Group, c.Member),
 		instance: w.instance,
 		beatTime: c.Heartbeat,
 		record:   w.record,
-	}
-	w.puller = newPuller(w.wire, c, w.limits, w.receive)
-	w.deliveries = &deliveries{
-		settler: &settler{
-			ledger:      w.ledger,
-			records:     &records{wire: w.wire, stream: c.Stream, group: c.Group},
-			deadLetters: &deadLetters{wire: w.wire, config: c},
-			hold:        w.hold,
-			stats:       w.stats,
-			config:      c,
-			log:         c.Log,
-		},
-		wire:      w.wire,
-		contracts: w.contracts,
-		slots:     w.slots,
-		spec:      w.spec.latest,
-		handler:   w.handler,
-		draining:  w.draining,
-		aborted:   aborted,
-		degrade:   w.degrade,
-		suspects:  make(chan struct{}, 1),
 	}
 }
 
@@ -164,8 +171,6 @@ func (w *Worker) join(life context.Context) bool {
 		case <-ctx.Done():
 		}
 	})
-	// Told once where people look: a bucket that is missing, or a server that is down.
-	level := slog.LevelWarn
 	for {
 		err := w.tryJoin(ctx)
 		switch {
@@ -175,15 +180,13 @@ func (w *Worker) join(life context.Context) bool {
 			w.taken(err)
 			return false
 		case err == nil:
-			w.config.Log.Info("joined", "state", w.state())
-			if w.spec.current() == nil {
-				w.config.Log.Warn("spec missing")
-			}
+			w.hasJoined.Store(true)
+			w.config.Log.Info("joined", "state", w.state(), "revision", w.snapshot().specRevision)
 			close(w.joined)
+			tell(w.config.Log, w.config.Events.Joined)
 			return true
 		}
-		w.config.Log.Log(ctx, level, "not joined yet", "error", err.Error())
-		level = slog.LevelDebug
+		w.config.Log.Debug("heartbeat not written", "code", "unreachable", "error", err.Error())
 		if pause(ctx, retryEvery) != nil {
 			return false
 		}
@@ -191,37 +194,27 @@ func (w *Worker) join(life context.Context) bool {
 }
 
 func (w *Worker) tryJoin(ctx context.Context) error {
-	if err := w.pollSpec(ctx); err != nil {
-		return err
-	}
 	// Before the record says that the member is here: who reads it may send a command at once.
 	if w.command == nil {
 		c := w.config
-		command, err := w.wire.nc.Subscribe(MemberSubject(c.Stream, c.Group, c.Member, "drain"), w.onDrain)
+		command, err := w.base.conn.nc.Subscribe(MemberSubject(c.Stream, c.Group, c.Member, "drain"), w.onDrain)
 		if err != nil {
 			return unreachable(err, "cannot subscribe to commands")
 		}
 		w.command = command
 	}
+	w.poll(ctx)
 	return w.member.join(ctx)
 }
 
 // work runs until the member has drained.
 func (w *Worker) work(life context.Context, abort context.CancelCauseFunc) error {
-	defer func() { _ = w.command.Unsubscribe() }()
-	select {
-	case <-w.isUp: // From before the first pull: there is nothing to void.
-	default:
-	}
-	w.isAccepting = true
-	if err := w.puller.start(); err != nil {
-		return err
-	}
 	ctx, end := context.WithCancel(life)
 	var loops sync.WaitGroup
-	for _, loop := range []func(context.Context){w.hold.run, w.puller.run, w.beat, w.recoverLedger, w.reconnected} {
+	for _, loop := range []func(context.Context){w.base.hold.run, w.beat, w.outage.run, w.watch} {
 		loops.Go(func() { loop(ctx) })
 	}
+	w.wake()
 	<-w.draining
 	err := w.drain(life, abort)
 	end()
@@ -231,16 +224,11 @@ func (w *Worker) work(life context.Context, abort context.CancelCauseFunc) error
 
 func (w *Worker) drain(life context.Context, abort context.CancelCauseFunc) error {
 	w.config.Log.Info("draining", "state", w.state())
-	w.slots.close()
 	signal(w.beatNow)
-	w.puller.stop(life)
-	w.mu.Lock()
-	w.isAccepting = false
-	w.mu.Unlock()
 	ended := make(chan struct{})
 	go func() {
-		w.running.Wait()
-		close(ended)
+		defer close(ended)
+		w.finish(life)
 	}()
 	grace := time.NewTimer(w.config.Grace)
 	defer grace.Stop()
@@ -255,7 +243,6 @@ func (w *Worker) drain(life context.Context, abort context.CancelCauseFunc) erro
 		return nil
 	default:
 	}
-	w.config.Log.Error("handlers still running", "state", w.state())
 	abort(errAborted)
 	// A moment for those that listen, so that they end in order.
 	ctx, cancel := context.WithTimeout(life, windUp/4)
@@ -267,52 +254,45 @@ func (w *Worker) drain(life context.Context, abort context.CancelCauseFunc) erro
 	return &Error{Code: CodeForced, Message: "stopped while handlers were running"}
 }
 
+// finish returns when nothing runs any more.
+func (w *Worker) finish(life context.Context) {
+	mode := w.mode.Load()
+	if mode == nil {
+		return
+	}
+	// What was not started is given back at once, and what still comes while the source drains.
+	var idle sync.WaitGroup
+	idle.Go(mode.intake.drain)
+	mode.source.drain(life)
+	idle.Wait()
+	mode.intake.drain()
+	w.running.Wait()
+}
+
 func (w *Worker) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, windUp)
 	defer cancel()
-	if err := w.member.leave(ctx); err != nil {
-		w.config.Log.Debug("record not deleted", "error", err.Error())
+	if w.command != nil {
+		_ = w.command.Unsubscribe()
 	}
-	if w.wire.nc.IsConnected() {
-		if err := w.wire.flush(ctx, windUp); err != nil {
-			w.config.Log.Debug("not flushed", "error", err.Error())
+	w.breaker.close()
+	w.base.answers.close()
+	if w.base.conn.isUp() {
+		if err := w.member.leave(ctx); err != nil {
+			w.config.Log.Debug("heartbeat not written", "code", "unreachable", "error", err.Error())
 		}
+		_ = w.base.conn.flush(ctx, windUp)
 	}
-	w.config.Log.Info("left", "state", "left")
-}
-
-// receive takes a message in hand; it is called by the subscription, one at a time.
-func (w *Worker) receive(msg *nats.Msg) {
-	m, ok := newMessage(msg, w.config.Group)
-	if !ok {
-		w.config.Log.Error("the reply is no ack reply", "error", msg.Reply)
-		return
+	if mode := w.mode.Load(); mode != nil {
+		mode.close()
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.isAccepting {
-		_ = w.wire.publish(m.reply, nakBody(0))
-		return
-	}
-	w.hold.add(m)
-	w.running.Go(func() {
-		// Not a context that ends with the drain: what runs is finished.
-		w.deliveries.run(w.deliveries.aborted, m)
-		w.puller.wake()
-	})
+	w.config.Log.Info("left")
+	tell(w.config.Log, w.config.Events.Left)
 }
 
 func (w *Worker) onDrain(msg *nats.Msg) {
 	if msg.Reply != "" {
-		_ = w.wire.publish(msg.Reply, []byte(`{"ok":true}`))
+		_ = msg.Respond([]byte(`{"ok":true}`))
 	}
 	w.Drain()
-}
-
-// signal leaves a mark in a channel that holds one.
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }

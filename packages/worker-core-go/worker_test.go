@@ -254,7 +254,7 @@ func TestItHoldsTwiceItsConcurrencyAtMost(t *testing.T) {
 		<-three
 		w := <-worker
 		worker <- w
-		if held := w.hold.len(); held > 6 {
+		if held := w.base.hold.len(); held > 6 {
 			t.Errorf("%d in hand", held)
 		}
 		return nil, nil
@@ -265,7 +265,7 @@ func TestItHoldsTwiceItsConcurrencyAtMost(t *testing.T) {
 
 func TestBadVariablesAreNamedAtOnce(t *testing.T) {
 	t.Parallel()
-	env := map[string]string{"NATS_URL": "http://user:secret@x", "MUSTER_STREAM": "core", "MUSTER_HEARTBEAT_MS": "10", "LOG_LEVEL": "loud", "WORKER_ID": "a b"}
+	env := map[string]string{"NATS_URL": "http://user:secret@x", "MUSTER_STREAM": "a.b", "MUSTER_HEARTBEAT_MS": "10", "LOG_LEVEL": "loud", "WORKER_ID": "a b"}
 	var stderr bytes.Buffer
 	code := run(func(name string) string { return env[name] }, &stderr, nil, nil)
 	equal(t, code, exitBadConfig)

@@ -18,13 +18,8 @@ const (
 	reasonConflict        = "conflict"
 )
 
-// death is why a message is set aside, and what happened before.
-type death struct {
-	reason   string
-	class    string
-	text     string
-	attempts int
-	history  []attemptEntry
+var reasons = []string{
+	reasonInvalid, reasonUnknownContract, reasonPermanent, reasonExhausted, reasonCrashLoop, reasonConflict,
 }
 
 // deadLetters makes and publishes the dead letters of this member.
@@ -34,12 +29,8 @@ type deadLetters struct {
 }
 
 // headers is the whole header set, which the row dead keeps as well.
-func (d *deadLetters) headers(m *message, why death, contract string) map[string]string {
+func (d *deadLetters) headers(m *message, why failure, contract string, record *attemptsRecord) map[string]string {
 	now := timestamp(time.Now())
-	first := now
-	if len(why.history) > 0 && why.history[0].StartedAt != "" {
-		first = why.history[0].StartedAt
-	}
 	facts := deadLetterFacts{
 		Stream:       d.config.Stream,
 		Seq:          m.ack.seq,
@@ -49,8 +40,7 @@ func (d *deadLetters) headers(m *message, why death, contract string) map[string
 		Reason:       why.reason,
 		ErrorClass:   why.class,
 		Error:        why.text,
-		Attempts:     why.attempts,
-		FirstAt:      first,
+		FirstAt:      now,
 		LastAt:       now,
 		Member:       d.config.Member,
 		Language:     Language,
@@ -58,10 +48,15 @@ func (d *deadLetters) headers(m *message, why death, contract string) map[string
 		Contract:     contract,
 		EventID:      m.eventID,
 		ReplayNumber: m.replayNumber,
-		History:      why.history,
 	}
-	limit := int(d.wire.nc.MaxPayload()) - len(m.body) - spareBytes
-	return deadLetterHeaders(m.headers, facts, limit)
+	if record != nil {
+		facts.Attempts, facts.History = record.Attempts, record.History
+		if len(record.History) > 0 && record.History[0].StartedAt != "" {
+			facts.FirstAt = record.History[0].StartedAt
+		}
+	}
+	limit := d.wire.conn.maxPayload() - len(m.body) - spareBytes
+	return deadLetterHeaders(m.header.last(), facts, limit)
 }
 
 // publish waits for the PubAck. The id makes a second time harmless.

@@ -1,0 +1,65 @@
+package muster
+
+import "os"
+
+// record is what the member tells of itself with every heartbeat.
+func (w *Worker) record() memberRecord {
+	host, _ := os.Hostname()
+	now := w.snapshot()
+	r := memberRecord{
+		V:             1,
+		ID:            w.config.Member,
+		Instance:      w.instance,
+		Language:      Language,
+		CoreVersion:   CoreVersion,
+		AppVersion:    w.config.Version,
+		Host:          host,
+		PID:           os.Getpid(),
+		StartedAt:     timestamp(w.startedAt),
+		State:         w.state(),
+		Degraded:      now.isDegraded,
+		Delivery:      modePull,
+		Concurrency:   now.concurrency,
+		InFlight:      now.inFlight,
+		Held:          now.held,
+		SpecRevision:  now.specRevision,
+		Contracts:     w.base.contracts.names(),
+		RestartNeeded: w.base.spec.restartNeeded(),
+	}
+	w.stats.fill(&r)
+	if spec := w.base.spec.last.Load(); spec != nil {
+		r.Delivery = spec.Delivery.Mode
+	}
+	if mode := w.mode.Load(); mode != nil {
+		r.Delivery = mode.name
+		if d := mode.handlers.oldest(); d != nil {
+			r.Oldest = &memberOldest{Sequence: d.Sequence, Since: timestamp(d.startedAt)}
+		}
+	}
+	return r
+}
+
+// snapshot is what the gauges show.
+func (w *Worker) snapshot() snapshot {
+	state := w.state()
+	s := snapshot{
+		isBreakerOpen: w.breaker.isOpen(),
+		isPaused:      state == statePaused,
+		isReady:       len(w.whyNotReady()) == 0,
+	}
+	s.isDegraded = w.outage.isOn() || s.isBreakerOpen
+	base := w.joinable.Load()
+	if base == nil {
+		return s
+	}
+	if spec := base.spec.last.Load(); spec != nil {
+		s.concurrency = spec.Concurrency
+	}
+	if spec := base.spec.current.Load(); spec != nil {
+		s.specRevision = spec.Revision
+	}
+	if mode := w.mode.Load(); mode != nil {
+		s.inFlight, s.held, s.suspects = mode.handlers.inFlight(), mode.intake.len(), mode.intake.suspectCount()
+	}
+	return s
+}

@@ -52,12 +52,51 @@ test("applies the example group from its file, and the same from standard input"
 
 test("lists groups and shows one", async () => {
   expect((await muster(["groups", "list"])).out).toMatch(
-    /^stream +group +members[^\n]*\nORDERS +billing +none/,
+    /^stream +group +mode +ledger +members[^\n]*\nORDERS +billing +pull +kv +none/,
   );
-  expect((await muster(["groups", "get", "ORDERS", "billing"])).out).toContain("no members");
+  expect((await muster(["groups", "get", "ORDERS", "billing"])).out).toMatch(
+    /\nmode +pull\nledger +kv\n[^]*no members/,
+  );
   expect(JSON.parse((await muster(["-o", "json", "groups", "list"])).out)).toMatchObject([
     { stream: "ORDERS", has_consumer: true },
   ]);
+});
+
+test("shows a queue group by its members, what they repeat, and who is degraded", async () => {
+  const queue = { ...spec, stream: "core", delivery: { mode: "queue" }, ledger: "none" };
+  expect((await muster(["groups", "apply", "-f", "-"], { input: JSON.stringify(queue) })).out).toMatch(
+    /stream core_DLQ +created/,
+  );
+  const member = {
+    v: 1,
+    id: "m1",
+    instance: "i",
+    language: "go",
+    core_version: "1",
+    app_version: "1",
+    pid: 7,
+    host: "evil\x1b[31m\u202e",
+    started_at: "2026-01-02T03:04:05Z",
+    state: "running",
+    delivery: "queue",
+    concurrency: 10,
+    in_flight: 2,
+    held: 5,
+    degraded: true,
+    spec_revision: 1,
+    contracts: [],
+    restart_needed: ["ledger", "\x1b[2J"],
+    counts: { done: 11, retry: 0, snoozed: 0, returned: 0, dead: 0, repeat: 12, stale: 13 },
+  };
+  const { connect } = await import("@nats-io/transport-node");
+  const nc = await connect({ servers: server.url });
+  await nc.request("$KV.MUSTER_MEMBERS.core.billing.m1", JSON.stringify(member));
+  await nc.close();
+  const lines = await muster(["groups", "list"]);
+  expect(lines.out).toMatch(/\ncore +billing +queue +none +go 1 +0 +2 +5 +0 +0 +0 +1 degraded\n/);
+  const { out } = await muster(["groups", "get", "core", "billing"]);
+  expect(out).toMatch(/m1 +go +running, degraded, restart it for ledger and \\u001b\[2J +2 +5 +11 +12 +13 /);
+  expect(out).not.toMatch(/missing|[^\P{C}\n]/u);
 });
 
 test("publishes from flags and from lines, and tells what was not taken", async () => {

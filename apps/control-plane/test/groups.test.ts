@@ -12,6 +12,31 @@ afterAll(async () => {
   await system[Symbol.asyncDispose]();
 });
 
+const counts = { done: 0, retry: 0, snoozed: 0, returned: 0, dead: 0 };
+
+/** A member's record, as one that tells little writes it. */
+function memberOf(over: object) {
+  return {
+    v: 1,
+    id: "m1",
+    instance: "i",
+    language: "go",
+    core_version: "1",
+    app_version: "1",
+    host: "h",
+    pid: 1,
+    started_at: "2026-01-02T03:04:05Z",
+    state: "running",
+    delivery: "pull",
+    concurrency: 10,
+    in_flight: 0,
+    counts,
+    spec_revision: 1,
+    contracts: [],
+    ...over,
+  };
+}
+
 const codeOf = (promise: Promise<unknown>) =>
   promise.then(
     () => "no error",
@@ -262,40 +287,89 @@ describe("groups.get and list", () => {
   test("show members by their heartbeats, and what waits where", async () => {
     const { client, nats } = system;
     await client.groups.apply.mutate({ spec: specOf() });
-    const member = {
-      v: 1,
-      id: "m1",
-      instance: "i",
-      language: "go",
-      core_version: "1",
-      app_version: "1",
-      host: "h",
-      pid: 1,
-      started_at: "2026-01-02T03:04:05Z",
-      state: "running",
-      delivery: "pull",
-      concurrency: 10,
+    const first = memberOf({
+      held: 1,
       in_flight: 1,
-      counts: { done: 0, retry: 0, snoozed: 0, returned: 0, dead: 0 },
-      spec_revision: 1,
-      contracts: [],
-    };
-    await putEntry(nats, buckets.members, "ORDERS.billing.m1", JSON.stringify(member), 0);
+      counts: { done: 5, retry: 1, snoozed: 0, returned: 0, dead: 1, repeat: 2, stale: 1 },
+    });
+    await putEntry(nats, buckets.members, "ORDERS.billing.m1", JSON.stringify(first), 0);
+    // An older member tells less.
+    const second = memberOf({ id: "m2", language: "py", degraded: true });
+    await putEntry(nats, buckets.members, "ORDERS.billing.m2", JSON.stringify(second), 0);
     await putEntry(nats, buckets.members, "ORDERS.billing.broken", "{", 0);
     await client.orders.publish.mutate({
       orders: ["a", "b", "c", "d"].map((id) => ({ event: "created", order: order(id) })),
     });
     const consumer = await nats.js.consumers.get("ORDERS", "billing");
-    const first = await consumer.next();
-    first?.nak(60_000);
+    const nakked = await consumer.next();
+    nakked?.nak(60_000);
     await consumer.next();
     const group = await client.groups.get.query({ stream: "ORDERS", group: "billing" });
-    expect(group).toMatchObject({ ready: 2, in_flight: 1, ack_pending: 2, backing_off: 1, dead: 0 });
-    expect(group.members.map(({ id }) => id)).toEqual(["m1"]);
+    expect(group).toMatchObject({
+      ready: 2,
+      in_flight: 1,
+      held: 1,
+      ack_pending: 2,
+      backing_off: 1,
+      dead: 0,
+      degraded: 1,
+      counts: { done: 5, retry: 1, snoozed: 0, returned: 0, dead: 1, repeat: 2, stale: 1 },
+    });
+    expect(group.members).toMatchObject([
+      { id: "m1", degraded: false, counts: { repeat: 2, stale: 1 } },
+      { id: "m2", degraded: true, counts: { repeat: 0, stale: 0 } },
+    ]);
     const line = (await client.groups.list.query()).find(
       (one) => one.stream === "ORDERS" && one.group === "billing",
     );
-    expect(line).toMatchObject({ members: { go: 1 }, ready: 2, has_consumer: true });
+    expect(line).toMatchObject({
+      mode: "pull",
+      ledger: "kv",
+      members: { go: 1, py: 1 },
+      ready: 2,
+      held: 1,
+      degraded: 1,
+      counts: { repeat: 2, stale: 1 },
+      has_consumer: true,
+    });
+  });
+
+  test("show what a member holds beside what it runs: the rest of ack pending backs off", async () => {
+    const { client, nats } = system;
+    await client.groups.apply.mutate({ spec: specOf({ stream: "HELD", subjects: ["held.>"] }) });
+    for (let i = 0; i < 6; i++) await nats.js.publish("held.x", "{}");
+    const consumer = await nats.js.consumers.get("HELD", "billing");
+    for await (const _ of await consumer.fetch({ max_messages: 6, expires: 1000 }));
+    const member = memberOf({ in_flight: 1, held: 4 });
+    await putEntry(nats, buckets.members, "HELD.billing.m1", JSON.stringify(member), 0);
+    expect(await client.groups.get.query({ stream: "HELD", group: "billing" })).toMatchObject({
+      in_flight: 1,
+      held: 4,
+      ack_pending: 6,
+      backing_off: 2,
+    });
+  });
+
+  test("show a queue group by its members alone, and its dead letters", async () => {
+    const { client, nats } = system;
+    const spec = specOf({
+      stream: "core",
+      group: "live",
+      subjects: ["live.>"],
+      delivery: { mode: "queue" },
+      ledger: "none",
+    });
+    await client.groups.apply.mutate({ spec });
+    const member = memberOf({ delivery: "queue", in_flight: 2, held: 5, counts: { ...counts, done: 7 } });
+    await putEntry(nats, buckets.members, "core.live.m1", JSON.stringify(member), 0);
+    await nats.js.publish("muster.dlq.core.live.exhausted", "{}");
+    const figures = { ready: 0, in_flight: 2, held: 5, ack_pending: 0, backing_off: 0, dead: 1 };
+    const group = await client.groups.get.query({ stream: "core", group: "live" });
+    expect(group).toMatchObject({ ...figures, dead_by_reason: { exhausted: 1 }, counts: { done: 7 } });
+    const line = (await client.groups.list.query()).find(({ stream }) => stream === "core");
+    expect(line).toMatchObject({ ...figures, mode: "queue", ledger: "none", members: { go: 1 } });
+    for (const shown of [group, line])
+      for (const field of ["has_stream", "has_consumer"]) expect(shown).not.toHaveProperty(field);
   });
 
   test("a group that is not there is an error with a code", async () => {

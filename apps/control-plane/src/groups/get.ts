@@ -1,5 +1,5 @@
 // One group: its spec, who is in it, how far behind it is.
-import { checkName, checkStream, type GroupSpec, groupKey, type MemberRecord } from "@muster/contracts";
+import { checkName, type GroupSpec, groupKey, type MemberRecord } from "@muster/contracts";
 import type { Nats } from "../nats/connection.ts";
 import { findConsumer } from "./consumer.ts";
 import { countDead } from "./dead.ts";
@@ -16,16 +16,18 @@ export type GroupView = {
   revision: number;
   members: MemberRecord[];
   dead_by_reason: Record<string, number>;
-  has_stream: boolean;
-  has_consumer: boolean;
+  /** Whether stream and consumer are there; a queue group has neither, and neither to miss. */
+  has_stream?: boolean;
+  has_consumer?: boolean;
 } & Figures;
 
 /** The group, or error `no_group`. */
 export async function getGroup(nats: Nats, stream: string, group: string): Promise<GroupView> {
-  checkStream(stream);
+  checkName("stream", stream);
   checkName("group", group);
   const { spec, revision } = await getSpec(nats, stream, group);
-  const found = await findStream(nats, stream);
+  const hasStream = spec.delivery.mode !== "queue";
+  const found = hasStream ? await findStream(nats, stream) : undefined;
   const consumer = found === undefined ? undefined : await findConsumer(nats, stream, group);
   const members = (await readMembers(nats, stream, group)).get(groupKey(stream, group)) ?? [];
   const deadByReason = (await countDead(nats, stream, group)).get(group) ?? {};
@@ -36,8 +38,7 @@ export async function getGroup(nats: Nats, stream: string, group: string): Promi
     revision,
     members: members.sort((a, b) => (a.id < b.id ? -1 : 1)),
     dead_by_reason: deadByReason,
-    has_stream: found !== undefined,
-    has_consumer: consumer !== undefined,
+    ...(hasStream ? { has_stream: found !== undefined, has_consumer: consumer !== undefined } : {}),
     ...figuresOf(consumer, members, deadByReason),
   };
 }

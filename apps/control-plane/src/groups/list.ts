@@ -1,5 +1,5 @@
 // All groups, one line each.
-import { groupKey } from "@muster/contracts";
+import { type GroupSpec, groupKey } from "@muster/contracts";
 import type { Nats } from "../nats/connection.ts";
 import { findConsumer } from "./consumer.ts";
 import { countDead } from "./dead.ts";
@@ -12,11 +12,13 @@ export type GroupLine = {
   stream: string;
   group: string;
   revision: number;
+  mode: GroupSpec["delivery"]["mode"];
+  ledger: GroupSpec["ledger"];
   paused: boolean;
   /** Live members by language. */
   members: Record<string, number>;
-  /** False when the consumer is gone: members wait until the group is applied again. */
-  has_consumer: boolean;
+  /** False when the consumer is gone: members wait until the group is applied again. A queue group has none to miss. */
+  has_consumer?: boolean;
 } & Figures;
 
 /** The groups that have a spec, ordered by stream and group. */
@@ -28,18 +30,22 @@ export async function listGroups(nats: Nats): Promise<GroupLine[]> {
   );
   const lines: GroupLine[] = [];
   for (const { spec, revision } of specs) {
-    const { stream, group, paused } = spec;
+    const { stream, group, paused, ledger } = spec;
+    const { mode } = spec.delivery;
     const live = members.get(groupKey(stream, group)) ?? [];
-    const consumer = await findConsumer(nats, stream, group).catch(() => undefined);
+    const consumer =
+      mode === "queue" ? undefined : await findConsumer(nats, stream, group).catch(() => undefined);
     const byLanguage: Record<string, number> = {};
     for (const { language } of live) byLanguage[language] = (byLanguage[language] ?? 0) + 1;
     lines.push({
       stream,
       group,
       revision,
+      mode,
+      ledger,
       paused,
       members: byLanguage,
-      has_consumer: consumer !== undefined,
+      ...(mode === "queue" ? {} : { has_consumer: consumer !== undefined }),
       ...figuresOf(consumer, live, dead.get(stream)?.get(group) ?? {}),
     });
   }

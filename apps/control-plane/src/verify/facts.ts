@@ -37,7 +37,7 @@ export type Facts = {
   ackFloor: number;
   /** The last sequence handed out to the group. */
   delivered: number;
-  figures: Figures;
+  figures: Pick<Figures, "ready" | "in_flight" | "backing_off" | "ack_pending">;
   source: SourceMessage[];
   letters: Letter[];
   archived: Letter[];

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from support import Group, NatsServer, group_on
+from support import Group, NatsServer, PostgresServer, group_on
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +27,20 @@ def free_server() -> Iterator[NatsServer]:
     nats_server.start()
     yield nats_server
     nats_server.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    database = PostgresServer()
+    database.create()
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def free_postgres() -> Iterator[PostgresServer]:
+    """A Postgres of the test's own, to be stopped."""
+    database = PostgresServer()
+    database.create()
+    yield database
+    database.close()

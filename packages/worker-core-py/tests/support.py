@@ -6,7 +6,9 @@ import asyncio
 import io
 import json
 import os
+import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -248,7 +250,7 @@ class Group:
         return Worker(handler, self.config(**changes), log=log, **(options or {}))
 
     def logged(self, text: str) -> bool:
-        return f'"msg": "{text}"' in self.logs.getvalue()
+        return f'"msg":"{text}"' in self.logs.getvalue()
 
 
 @asynccontextmanager
@@ -260,3 +262,86 @@ async def group_on(server: NatsServer, **spec: Any) -> AsyncIterator[Group]:
         yield group
     finally:
         await nc.close()
+
+
+class PostgresServer:
+    """A Postgres of its own with one database, `muster`, whose owner needs no password."""
+
+    def __init__(self) -> None:
+        self._bin = postgres_bin()
+        self._scratch = tempfile.mkdtemp(prefix="muster-postgres-py-")
+        # Postgres refuses to run as root: as somebody else, who gets the folder.
+        self._as_user: list[str] = []
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("nobody")
+            os.chown(self._scratch, user.pw_uid, user.pw_gid)
+            ids = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+            self._as_user = ["setpriv", *ids]
+        self._data = str(Path(self._scratch) / "data")
+        self.port = free_port()
+        self.url = f"postgres://muster@127.0.0.1:{self.port}/muster"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def create(self) -> None:
+        options = ["-U", "muster", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
+        argv = [str(self._bin / "initdb"), "-D", self._data, *options]
+        subprocess.run([*self._as_user, *argv], check=True, stdout=subprocess.DEVNULL)
+        self.start()
+        to = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "muster", "muster"]
+        subprocess.run([str(self._bin / "createdb"), *to], check=True)
+
+    def start(self) -> None:
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "fsync": "off",
+            "shared_buffers": "32MB",
+        }
+        flags = [text for name, value in settings.items() for text in ("-c", f"{name}={value}")]
+        argv = [str(self._bin / "postgres"), "-D", self._data, "-p", str(self.port), *flags]
+        self._process = subprocess.Popen([*self._as_user, *argv], stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            ready = [str(self._bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+            if subprocess.run(ready, check=False).returncode == 0:
+                return
+            time.sleep(0.05)
+        raise TimeoutError("postgres did not come up")
+
+    def stop(self) -> None:
+        """At once, with all its sessions."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait()
+            self._process = None
+
+    def close(self) -> None:
+        self.stop()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def psql(self, sql: str) -> str:
+        argv = [
+            str(self._bin / "psql"),
+            "-XAtq",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-d",
+            self.url,
+            "-c",
+            sql,
+        ]
+        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def postgres_bin() -> Path:
+    """The folder with PostgreSQL's programs."""
+    chosen = os.environ.get("MUSTER_POSTGRES_BIN")
+    found = shutil.which("postgres")
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    on_path = [Path(found).resolve().parent] if found else []
+    for folder in [*([Path(chosen)] if chosen else []), *on_path, *debian]:
+        if all((folder / name).exists() for name in ("initdb", "postgres", "createdb", "psql")):
+            return folder
+    if os.environ.get("CI"):
+        pytest.fail("no PostgreSQL on this machine")
+    pytest.skip("no PostgreSQL on this machine")

@@ -270,4 +270,4 @@ async def test_subjects_that_are_no_text_stop_nobody(group: Group) -> None:
             )
         await nc.flush()
         await group.empty()
-    assert group.logs.getvalue().count('"outcome": "done"') == 4
+    assert group.logs.getvalue().count('"outcome":"done"') == 4

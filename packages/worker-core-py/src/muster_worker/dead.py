@@ -60,6 +60,7 @@ class Dead:
             if confirmed is not None:
                 await confirmed
             p.ends.end_delivery(delivery, "repeat")
+            p.hold.flush()
             return await p.attempts.delete(message, delivery.attempts)
         if decision == "finish":
             headers = (row or {}).get("headers") or {}

@@ -99,6 +99,10 @@ class Hold:
         held.is_answered = True
         return self._answers.ack(held.message.reply, not self._held)
 
+    def flush(self) -> None:
+        """Sends the acks that wait for company: what follows must not be there before them."""
+        self._answers.flush()
+
     def nak(self, held: Held, delay_ms: int | None = None) -> None:
         """Gives the message back, for any member, after the delay."""
         delay = "" if delay_ms is None else " " + json.dumps({"delay": delay_ms * 1_000_000})

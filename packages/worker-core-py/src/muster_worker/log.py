@@ -21,7 +21,7 @@ def create_log(level: str, fields: dict[str, str], out: TextIO | None = None) ->
     wrapper = structlog.make_filtering_bound_logger(LEVELS[level])
     log: Log = structlog.wrap_logger(
         structlog.PrintLogger(out or sys.stdout),
-        processors=[_shape, structlog.processors.JSONRenderer()],
+        processors=[_shape, structlog.processors.JSONRenderer(separators=(",", ":"))],
         wrapper_class=wrapper,
         cache_logger_on_first_use=True,
     ).bind(**fields)

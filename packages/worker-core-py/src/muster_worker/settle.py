@@ -76,7 +76,9 @@ class Settlement:
             p.ends.step("row_done", delivery.message)
         await self._ack(delivery)
         p.ends.end_delivery(delivery, "done")
-        await p.attempts.delete(delivery.message, delivery.attempts)
+        if delivery.attempts is not None:
+            p.hold.flush()
+            await p.attempts.delete(delivery.message, delivery.attempts)
 
     async def raised(self, delivery: Delivery, error: BaseException) -> None:
         """The handler raised."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Sequence
+from importlib import import_module
 from typing import TypeVar
 
 from ..base import Base
@@ -25,8 +27,37 @@ async def open_ledger(spec: GroupSpec, base: Base, metrics: Metrics) -> Ledger:
             return NoLedger(base.kv, base.config)
         case "kv":
             return TimedLedger(KvLedger(base.kv, base.config), metrics)
-        case _:
-            raise MusterError("unsupported_spec", "ledger postgres is not supported here")
+        case "postgres":
+            return TimedLedger(await _open_postgres(spec, base), metrics)
+
+
+async def _open_postgres(spec: GroupSpec, base: Base) -> Ledger:
+    # Loaded only where a group uses it: the client costs every other worker time and memory at its
+    # start. In a thread: a loop that stands still for so long takes what comes next for lost.
+    try:
+        postgres = await asyncio.to_thread(import_module, f"{__package__}.postgres")
+    except ImportError as error:
+        text = "ledger postgres needs psycopg: install muster-worker[postgres]"
+        raise MusterError("unsupported_spec", f"{text} ({error})") from error
+    config = base.config
+
+    def ack_wait_ms() -> int:
+        return (base.spec.last or spec).ack_wait_ms
+
+    ledger = postgres.PostgresLedger(
+        database_url=config.database_url or "",
+        stream=config.stream,
+        group=config.group,
+        member=config.member,
+        ack_wait_ms=ack_wait_ms,
+    )
+    try:
+        await ledger.migrate()
+    except BaseException:
+        await ledger.close()
+        raise
+    opened: Ledger = ledger
+    return opened
 
 
 class TimedLedger:

@@ -2,7 +2,7 @@ import { buckets } from "@muster/contracts";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { applyGroup } from "../src/groups/apply.ts";
 import { putEntry, getText } from "../src/nats/bucket.ts";
-import { order, specOf, startSystem } from "./system.ts";
+import { memberOf, noCounts, order, specOf, startSystem } from "./system.ts";
 
 let system: Awaited<ReturnType<typeof startSystem>>;
 beforeAll(async () => {
@@ -11,31 +11,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await system[Symbol.asyncDispose]();
 });
-
-const counts = { done: 0, retry: 0, snoozed: 0, returned: 0, dead: 0 };
-
-/** A member's record, as one that tells little writes it. */
-function memberOf(over: object) {
-  return {
-    v: 1,
-    id: "m1",
-    instance: "i",
-    language: "go",
-    core_version: "1",
-    app_version: "1",
-    host: "h",
-    pid: 1,
-    started_at: "2026-01-02T03:04:05Z",
-    state: "running",
-    delivery: "pull",
-    concurrency: 10,
-    in_flight: 0,
-    counts,
-    spec_revision: 1,
-    contracts: [],
-    ...over,
-  };
-}
 
 const codeOf = (promise: Promise<unknown>) =>
   promise.then(
@@ -360,7 +335,7 @@ describe("groups.get and list", () => {
       ledger: "none",
     });
     await client.groups.apply.mutate({ spec });
-    const member = memberOf({ delivery: "queue", in_flight: 2, held: 5, counts: { ...counts, done: 7 } });
+    const member = memberOf({ delivery: "queue", in_flight: 2, held: 5, counts: { ...noCounts, done: 7 } });
     await putEntry(nats, buckets.members, "core.live.m1", JSON.stringify(member), 0);
     await nats.js.publish("muster.dlq.core.live.exhausted", "{}");
     const figures = { ready: 0, in_flight: 2, held: 5, ack_pending: 0, backing_off: 0, dead: 1 };

@@ -5,17 +5,8 @@ import { type ReplayStep, replayOne } from "../src/dead-letters/replay.ts";
 import { replay } from "../src/dead-letters/replay-many.ts";
 import { createTargets } from "../src/dead-letters/target.ts";
 import { getText, putEntry } from "../src/nats/bucket.ts";
-import {
-  copyDeadLetter,
-  count,
-  headersOf,
-  order,
-  settleDead,
-  settleDone,
-  specOf,
-  startSystem,
-  take,
-} from "./system.ts";
+import { toMsgHdrs } from "../src/nats/headers.ts";
+import { copyDeadLetter, count, order, settleDead, settleDone, specOf, startSystem, take } from "./system.ts";
 
 let system: Awaited<ReturnType<typeof startSystem>>;
 beforeAll(async () => {
@@ -85,7 +76,7 @@ describe("deadLetters.replay by id", () => {
   test("refuses a body that the contract refuses, with force too", async () => {
     const { nats } = system;
     await nats.js.publish("orders.created", '{"id":1}', {
-      headers: headersOf({ "Muster-Event-Id": nextId() }),
+      headers: toMsgHdrs({ "Muster-Event-Id": nextId() }),
     });
     const id = await settleDead(nats, await take(nats), "invalid");
     const { outcomes } = await byId(id, { force: true });
@@ -97,7 +88,7 @@ describe("deadLetters.replay by id", () => {
   test("refuses a contract that the group does not accept", async () => {
     const { nats } = system;
     await nats.js.publish("orders.created", JSON.stringify(order("x")), {
-      headers: headersOf({ "Muster-Event-Id": nextId(), "Muster-Contract": "order.v9" }),
+      headers: toMsgHdrs({ "Muster-Event-Id": nextId(), "Muster-Contract": "order.v9" }),
     });
     const id = await settleDead(nats, await take(nats), "unknown_contract");
     expect((await byId(id)).outcomes).toMatchObject([{ outcome: "refused", code: "unknown_contract" }]);
@@ -136,7 +127,7 @@ describe("deadLetters.replay by id", () => {
     await client.orders.publish.mutate({ orders: [{ event: "created", order: order(first) }] });
     await settleDone(nats, await take(nats));
     await nats.js.publish("orders.created", JSON.stringify(order(first, 99)), {
-      headers: headersOf({ "Muster-Event-Id": `${first}.created` }),
+      headers: toMsgHdrs({ "Muster-Event-Id": `${first}.created` }),
     });
     const id = await settleDead(nats, await take(nats), "conflict");
     expect((await byId(id)).outcomes).toMatchObject([{ outcome: "refused", code: "conflict" }]);
@@ -157,7 +148,7 @@ describe("deadLetters.replay by id", () => {
     const { nats, client } = system;
     const { id, eventId } = await deadOrder();
     await nats.js.publish("orders.created", JSON.stringify(order("corrected")), {
-      headers: headersOf({ "Muster-Event-Id": eventId }),
+      headers: toMsgHdrs({ "Muster-Event-Id": eventId }),
     });
     await settleDone(nats, await take(nats));
     expect((await client.deadLetters.list.query({ stream: "ORDERS" })).items[0]).toHaveProperty("done_since");
@@ -181,7 +172,7 @@ describe("deadLetters.replay by id", () => {
         stream: { retention: "limits" },
       });
     await nats.js.publish("shared.x", JSON.stringify(order(nextId())), {
-      headers: headersOf({ "Muster-Event-Id": nextId() }),
+      headers: toMsgHdrs({ "Muster-Event-Id": nextId() }),
     });
     const forA = await take(nats, "SHARED", "a");
     (await take(nats, "SHARED", "b")).ack();
@@ -334,7 +325,7 @@ describe("deadLetters.list and get", () => {
   test("gives the bytes as they were, as text only when they are", async () => {
     const { nats, client } = system;
     for (const body of [new Uint8Array([0xff, 0xfe, 0x00]), new TextEncoder().encode("\ufeff{}")]) {
-      await nats.js.publish("orders.created", body, { headers: headersOf({ "Muster-Event-Id": nextId() }) });
+      await nats.js.publish("orders.created", body, { headers: toMsgHdrs({ "Muster-Event-Id": nextId() }) });
       const id = await settleDead(nats, await take(nats), "invalid");
       const letter = await client.deadLetters.get.query({ stream: "ORDERS", id });
       expect(Buffer.from(letter.payload_base64, "base64")).toEqual(Buffer.from(body));

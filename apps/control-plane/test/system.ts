@@ -17,14 +17,13 @@ import {
   stripReplayPrefix,
 } from "@muster/contracts";
 import { jetstream, jetstreamManager, type JsMsg } from "@nats-io/jetstream";
-import { headers as newHeaders, type MsgHdrs } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
 import { startNats } from "@muster/testkit";
 import { createTRPCClient, httpLink } from "@trpc/client";
 import { createLog } from "../src/log.ts";
 import { putEntry, getEntry } from "../src/nats/bucket.ts";
 import type { Nats } from "../src/nats/connection.ts";
-import { toRecord } from "../src/nats/headers.ts";
+import { toMsgHdrs, toRecord } from "../src/nats/headers.ts";
 import type { AppRouter } from "../src/router.ts";
 import { startControlPlane } from "../src/server.ts";
 
@@ -88,6 +87,32 @@ export function order(id: string, amount = 10) {
   return { id, customer: "ada", amount, status: "pending" as const, created_at: "2026-01-02T03:04:05Z" };
 }
 
+/** Counts of a member that has done nothing. */
+export const noCounts = { done: 0, retry: 0, snoozed: 0, returned: 0, dead: 0 };
+
+/** A member's record, as one that tells little writes it. */
+export function memberOf(over: object) {
+  return {
+    v: 1,
+    id: "m1",
+    instance: "i",
+    language: "go",
+    core_version: "1",
+    app_version: "1",
+    host: "h",
+    pid: 1,
+    started_at: "2026-01-02T03:04:05Z",
+    state: "running",
+    delivery: "pull",
+    concurrency: 10,
+    in_flight: 0,
+    counts: noCounts,
+    spec_revision: 1,
+    contracts: [],
+    ...over,
+  };
+}
+
 /** One message of the group, as a member would get it. */
 export async function take(nats: Nats, stream = "ORDERS", group = "billing"): Promise<JsMsg> {
   const consumer = await nats.js.consumers.get(stream, group);
@@ -142,7 +167,7 @@ export async function settleDead(
     await writeRow(nats, message.info.stream, group, facts.eventId, (before) =>
       deadRow(facts.row, { reason, headers }, before),
     );
-  await nats.js.publish(dlqSubject(stream, group, reason), message.data, { headers: headersOf(headers) });
+  await nats.js.publish(dlqSubject(stream, group, reason), message.data, { headers: toMsgHdrs(headers) });
   message.term();
   await nats.nc.flush();
   return headers["Muster-Dlq-Id"] ?? "";
@@ -153,7 +178,7 @@ export async function copyDeadLetter(nats: Nats, seq: number, stream = "ORDERS")
   const message = await nats.jsm.streams.getMessage(dlqStream(stream), { seq });
   if (message === null) throw new Error(`no dead letter at ${seq}`);
   const { "Nats-Msg-Id": _, ...headers } = toRecord(message.header);
-  await nats.js.publish(message.subject, message.data, { headers: headersOf(headers) });
+  await nats.js.publish(message.subject, message.data, { headers: toMsgHdrs(headers) });
 }
 
 /** How many messages a stream holds. */
@@ -164,13 +189,6 @@ export async function count(nats: Nats, stream: string): Promise<number> {
 // The library's own parser rounds the store time to a double.
 function replyOf(message: JsMsg): string {
   return (message as unknown as { msg: { reply: string } }).msg.reply;
-}
-
-/** A record as headers of the client. */
-export function headersOf(record: Readonly<Record<string, string>>): MsgHdrs {
-  const headers = newHeaders();
-  for (const [name, value] of Object.entries(record)) headers.set(name, value);
-  return headers;
 }
 
 function factsOf(message: JsMsg) {

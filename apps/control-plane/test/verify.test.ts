@@ -1,7 +1,8 @@
 import { buckets, ledgerKey } from "@muster/contracts";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { deleteEntry, getEntry } from "../src/nats/bucket.ts";
-import { headersOf, order, settleDead, settleDone, specOf, startSystem, take } from "./system.ts";
+import { toMsgHdrs } from "../src/nats/headers.ts";
+import { order, settleDead, settleDone, specOf, startSystem, take } from "./system.ts";
 
 let system: Awaited<ReturnType<typeof startSystem>>;
 beforeAll(async () => {
@@ -15,7 +16,7 @@ afterAll(async () => {
 const verify = () => system.client.verify.query({ stream: "ORDERS", group: "billing" });
 const publish = (id: string, amount = 10) =>
   system.nats.js.publish("orders.created", JSON.stringify(order(id, amount)), {
-    headers: headersOf({ "Muster-Event-Id": `${id}.created`, "Muster-Contract": "order.v1" }),
+    headers: toMsgHdrs({ "Muster-Event-Id": `${id}.created`, "Muster-Contract": "order.v1" }),
   });
 
 async function forget(eventId: string): Promise<void> {
@@ -70,7 +71,7 @@ test("on a limits stream: each acknowledged message needs its row", async () => 
   const account = () => client.verify.query({ stream: "LOG", group: "billing" });
   for (const id of ["x", "y", "z"])
     await nats.js.publish("log.created", JSON.stringify(order(id)), {
-      headers: headersOf({ "Muster-Event-Id": `${id}.created` }),
+      headers: toMsgHdrs({ "Muster-Event-Id": `${id}.created` }),
     });
   expect(await account()).toMatchObject({ ok: true, terms: { waiting: 3, accepted: 3 } });
   const first = await take(nats, "LOG");
@@ -102,7 +103,7 @@ test("stays closed while work is in motion", async () => {
   await client.groups.apply.mutate({ spec: specOf({ stream: "BUSY", subjects: ["busy.>"] }) });
   for (let i = 0; i < 300; i++)
     await nats.js.publish("busy.created", JSON.stringify(order(`${i}`)), {
-      headers: headersOf({ "Muster-Event-Id": `busy-${i}` }),
+      headers: toMsgHdrs({ "Muster-Event-Id": `busy-${i}` }),
     });
   const accounts: Promise<{ ok: boolean }>[] = [];
   for (let i = 0; i < 300; i++) {

@@ -159,7 +159,9 @@ function report({ counts, more, outcomes }: Report): string {
     item.id,
     item.outcome.replace("_", " "),
     "event_id" in item ? item.event_id : "",
-    "error" in item ? `${item.code}: ${item.error}` : `replay ${item.replay_number}`,
+    "error" in item
+      ? `${item.code}: ${item.error}`
+      : `replay ${item.replay_number}${"member" in item ? `, taken by ${item.member}` : ""}`,
   ]);
   const why =
     bad.length > 0 && shown.length < 6

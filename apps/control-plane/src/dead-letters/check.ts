@@ -16,7 +16,7 @@ export type ReplayOptions = {
   as_event_id?: string | undefined;
 };
 
-/** A replay ready to be sent, or why there is none. */
+/** A replay ready to be sent (to `subject`, or to a member of a queue group), or why there is none. */
 export type Check =
   | { type: "ready"; subject: string; headers: Record<string, string>; eventId: string; replayNumber: number }
   | { type: "refused"; code: string; error: string };
@@ -37,11 +37,13 @@ export async function checkReplay(
     return refused("bad_subject", `its subject ${JSON.stringify(original)} cannot be published to`);
   const headers = replayHeaders(letter.headers);
   if (options.as_event_id !== undefined) headers["Muster-Event-Id"] = options.as_event_id;
+  // A request to a member has a subject of its own.
+  if (isOfQueue(target)) headers["Muster-Replay-Subject"] = original;
   const size = bytesOf(headers) + letter.body.byteLength;
   if (size > target.maxBytes)
     return refused(
       "too_large",
-      `its message of ${size} bytes is more than the ${target.maxBytes} that stream ${letter.stream} takes`,
+      `its message of ${size} bytes is more than the ${target.maxBytes} that ${isOfQueue(target) ? "the server" : `stream ${letter.stream}`} takes`,
     );
 
   const contract = await checkContract(letter, target, headers["Muster-Contract"]);
@@ -57,11 +59,16 @@ export async function checkReplay(
   if (event !== undefined) return event;
   return {
     type: "ready",
-    subject: replaySubject(letter.stream, letter.group, original),
+    subject: isOfQueue(target) ? original : replaySubject(letter.stream, letter.group, original),
     headers,
     eventId: headers["Muster-Event-Id"] ?? letter.eventId,
     replayNumber: replayNumber + 1,
   };
+}
+
+/** Whether the letter goes back by request to a member, because its group has no stream. */
+export function isOfQueue({ spec }: Target): boolean {
+  return spec.delivery.mode === "queue";
 }
 
 async function checkContract(

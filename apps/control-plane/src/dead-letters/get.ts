@@ -1,5 +1,5 @@
 // One dead letter in full: payload, headers, history of its attempts.
-import { AttemptEntry, checkStream } from "@muster/contracts";
+import { AttemptEntry, checkName } from "@muster/contracts";
 import { z } from "zod";
 import type { Nats } from "../nats/connection.ts";
 import { type DeadLetterLine, toLine } from "./list.ts";
@@ -22,7 +22,7 @@ export type DeadLetterView = DeadLetterLine & {
 
 /** The dead letter, or error `not_found`. */
 export async function getDeadLetter(nats: Nats, stream: string, id: string): Promise<DeadLetterView> {
-  checkStream(stream);
+  checkName("stream", stream);
   const letter = await getStoredDeadLetter(nats, stream, id);
   const text = asText(letter.body);
   return {

@@ -1,5 +1,5 @@
 // Dead letters, a page at a time, oldest first.
-import { checkName, checkStream, dlqStream, replayNumberOf } from "@muster/contracts";
+import { checkName, dlqStream, replayNumberOf } from "@muster/contracts";
 import type { Nats } from "../nats/connection.ts";
 import { getRow } from "../nats/ledger.ts";
 import { getStream } from "../groups/streams.ts";
@@ -45,7 +45,7 @@ export async function listDeadLetters(
   nats: Nats,
   query: ListQuery,
 ): Promise<{ items: DeadLetterLine[]; next_cursor?: number }> {
-  checkStream(query.stream);
+  checkName("stream", query.stream);
   if (query.group !== undefined) checkName("group", query.group);
   await getStream(nats, dlqStream(query.stream));
   const letters = await readDeadLetters(nats, query.stream, query.group, query.reason);

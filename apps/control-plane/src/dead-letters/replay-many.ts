@@ -1,5 +1,5 @@
 // Replays by id or by filter, with an outcome for each dead letter.
-import { checkName, checkStream, dlqStream } from "@muster/contracts";
+import { checkName, dlqStream } from "@muster/contracts";
 import { asMusterError } from "../errors.ts";
 import { getStream } from "../groups/streams.ts";
 import type { Nats } from "../nats/connection.ts";
@@ -26,7 +26,7 @@ export type ReplayReport = { counts: Record<string, number>; more: number; outco
 
 /** Replays what the query names. One that fails does not stop the others. */
 export async function replay(nats: Nats, query: ReplayQuery, hooks: ReplayHooks = {}): Promise<ReplayReport> {
-  checkStream(query.stream);
+  checkName("stream", query.stream);
   await getStream(nats, dlqStream(query.stream));
   if ("id" in query) {
     const letter = await findDeadLetter(nats, query.stream, query.id);

@@ -6,9 +6,8 @@ import type { Nats } from "../nats/connection.ts";
 import { getRow } from "../nats/ledger.ts";
 import { publish } from "../nats/publish.ts";
 import { messageAt } from "../nats/scan.ts";
-import { type Check, checkReplay, type ReplayOptions } from "./check.ts";
+import { type Check, checkReplay, isOfQueue, type ReplayOptions } from "./check.ts";
 import {
-  type Claim,
   finishClaim,
   isHeld,
   LEASE_MS,
@@ -18,13 +17,17 @@ import {
   takeClaim,
 } from "./claim.ts";
 import { type DeadLetter, toDeadLetter } from "./read.ts";
+import { sendToMember } from "./send-to-member.ts";
 import type { Target } from "./target.ts";
 
 /** What became of one dead letter. `held`: another replay of it is under way. `gone`: it left meanwhile. */
 export type ReplayOutcome =
-  | { id: string; outcome: "replayed"; event_id: string; replay_number: number; seq: number }
+  | ({ id: string; outcome: "replayed"; event_id: string; replay_number: number } & Place)
   | { id: string; outcome: "would_replay"; event_id: string; replay_number: number }
   | { id: string; outcome: "refused" | "held" | "gone" | "failed"; code: string; error: string };
+
+/** Where it went: its new sequence in the stream, or the member of a queue group that has it in hand. */
+type Place = { seq: number } | { member: string };
 
 /** The points between the steps of a replay. */
 export type ReplayStep = "claimed" | "published" | "deleted" | "released";
@@ -41,7 +44,8 @@ export type ReplayHooks = {
  * Checks, claims, publishes, deletes, releases, in this order. After a crash
  * - behind the claim, nothing has happened: another replay takes over when the lease has ended;
  * - behind the publish, the dead letter is still there: another replay publishes once more, which the
- *   dedupe window drops or the ledger makes harmless, and goes on to delete it;
+ *   dedupe window drops or the ledger makes harmless, and goes on to delete it; a queue group has
+ *   neither, and handles it twice;
  * - behind the delete, only the claim is left, which hinders nobody.
  */
 export async function replayOne(
@@ -70,45 +74,42 @@ export async function replayOne(
     await releaseClaim(nats, claim);
     return gone(id);
   }
-  const seq = await send(nats, letter, check, claim, now);
-  if (typeof seq !== "number") return seq;
+  // Stalled for longer than the lease: somebody else may be at it.
+  if (now() >= Date.parse(claim.record.lease_until)) return held(id);
+  const sent = await send(nats, letter, target, check);
+  if ("outcome" in sent) {
+    await releaseClaim(nats, claim);
+    return sent;
+  }
   await onStep("published");
   for (const sequence of letter.sequences) await remove(nats, dlqStream(stream), sequence);
   await onStep("deleted");
   await finishClaim(nats, claim);
   await onStep("released");
-  return { id, outcome: "replayed", event_id: check.eventId, replay_number: check.replayNumber, seq };
+  return { id, outcome: "replayed", event_id: check.eventId, replay_number: check.replayNumber, ...sent };
 }
 
 type Ready = Extract<Check, { type: "ready" }>;
 
+/** Where it is now, or why nobody has it. What it throws leaves open whether somebody has. */
 async function send(
   nats: Nats,
   letter: DeadLetter,
+  target: Target,
   check: Ready,
-  claim: Claim,
-  now: () => number,
-): Promise<number | ReplayOutcome> {
-  const { id, stream } = letter;
-  // Stalled for longer than the lease: somebody else may be at it.
-  if (now() >= Date.parse(claim.record.lease_until)) return held(id);
-  const answer = await publish(nats, check.subject, letter.body, check.headers);
-  if (answer.type === "stored" && answer.stream === stream) return answer.seq;
-  await releaseClaim(nats, claim);
+): Promise<Place | ReplayOutcome> {
+  const { id, stream, group, body } = letter;
+  const failed = (code: string, error: string): ReplayOutcome => ({ id, outcome: "failed", code, error });
+  if (isOfQueue(target)) {
+    const handed = await sendToMember(nats, group, body, check.headers);
+    return handed.type === "taken" ? { member: handed.member } : failed(handed.code, handed.error);
+  }
+  const answer = await publish(nats, check.subject, body, check.headers);
+  if (answer.type === "stored" && answer.stream === stream) return { seq: answer.seq };
   if (answer.type === "refused")
-    return {
-      id,
-      outcome: "failed",
-      code: "stream_refused",
-      error: `stream ${stream} refused it: ${answer.error} (${answer.errCode})`,
-    };
+    return failed("stream_refused", `stream ${stream} refused it: ${answer.error} (${answer.errCode})`);
   const where = answer.type === "stored" ? `stream ${answer.stream} took it instead` : "no stream took it";
-  return {
-    id,
-    outcome: "failed",
-    code: "no_stream",
-    error: `${where} on ${check.subject}; the dead letter stays. Apply the group again`,
-  };
+  return failed("no_stream", `${where} on ${check.subject}; the dead letter stays. Apply the group again`);
 }
 
 async function isStillThere(nats: Nats, letter: DeadLetter): Promise<boolean> {

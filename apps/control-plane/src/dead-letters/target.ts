@@ -1,6 +1,6 @@
 // Where replays of a stream's groups go, looked at once for a whole run of replays.
 import { buckets, createVerdict, type GroupSpec, type Verdict, replayFilter } from "@muster/contracts";
-import type { StreamInfo } from "@nats-io/jetstream";
+import type { StreamConfig, StreamInfo } from "@nats-io/jetstream";
 import { fail } from "../errors.ts";
 import { maxMessageSize } from "../groups/change.ts";
 import { findConsumer } from "../groups/consumer.ts";
@@ -16,7 +16,7 @@ export type Target = {
   stream: string;
   group: string;
   spec: GroupSpec;
-  /** The largest message, headers included, that the stream takes. */
+  /** The largest message, headers included, that the stream takes, or the server where there is none. */
   maxBytes: number;
   verdict(contract: string): Promise<((body: Uint8Array) => Verdict) | undefined>;
 };
@@ -26,7 +26,7 @@ export function createTargets(nats: Nats, stream: string): (group: string) => Pr
   const found = new Map<string, Promise<Target>>();
   let info: Promise<StreamInfo> | undefined;
   return (group) => {
-    info ??= getStream(nats, stream);
+    if (stream !== "core") info ??= getStream(nats, stream);
     const target = found.get(group) ?? findTarget(nats, stream, group, info);
     found.set(group, target);
     return target;
@@ -37,10 +37,29 @@ async function findTarget(
   nats: Nats,
   stream: string,
   group: string,
-  info: Promise<StreamInfo>,
+  info: Promise<StreamInfo> | undefined,
 ): Promise<Target> {
-  const { config } = await info;
+  const config = (await info)?.config;
   const { spec } = await getSpec(nats, stream, group);
+  if (config !== undefined) await checkTakesReplays(nats, stream, group, config);
+  const verdicts = new Map<string, Promise<((body: Uint8Array) => Verdict) | undefined>>();
+  const verdict = (contract: string) => {
+    const known = verdicts.get(contract) ?? readVerdict(nats, contract);
+    verdicts.set(contract, known);
+    return known;
+  };
+  const limit =
+    config !== undefined && config.max_msg_size > 0 ? config.max_msg_size : Number.POSITIVE_INFINITY;
+  const maxPayload = nats.nc.info?.max_payload ?? maxMessageSize(nats);
+  return { stream, group, spec, maxBytes: Math.min(limit, maxPayload), verdict };
+}
+
+async function checkTakesReplays(
+  nats: Nats,
+  stream: string,
+  group: string,
+  config: StreamConfig,
+): Promise<void> {
   const filter = replayFilter(stream, group);
   const consumer = await findConsumer(nats, stream, group);
   // On an interest stream a replay without its consumer would be acknowledged and gone.
@@ -51,15 +70,6 @@ async function findTarget(
       `group ${group} of stream ${stream} takes no replays: its consumer or the subject ${filter} is missing; apply the group again`,
     );
   }
-  const verdicts = new Map<string, Promise<((body: Uint8Array) => Verdict) | undefined>>();
-  const verdict = (contract: string) => {
-    const known = verdicts.get(contract) ?? readVerdict(nats, contract);
-    verdicts.set(contract, known);
-    return known;
-  };
-  const limit = config.max_msg_size > 0 ? config.max_msg_size : Number.POSITIVE_INFINITY;
-  const maxPayload = nats.nc.info?.max_payload ?? maxMessageSize(nats);
-  return { stream, group, spec, maxBytes: Math.min(limit, maxPayload), verdict };
 }
 
 async function readVerdict(

@@ -1,5 +1,5 @@
 // Message headers as a plain record: case-sensitive, the last value wins, empty is absent.
-import type { MsgHdrs } from "@nats-io/nats-core";
+import { type MsgHdrs, headers as newHeaders } from "@nats-io/nats-core";
 
 // What a direct get adds to the message it reads; never part of the message itself.
 const addedByDirectGet = new Set([
@@ -23,4 +23,11 @@ export function toRecord(headers: MsgHdrs | undefined): Record<string, string> {
     }
   }
   return record;
+}
+
+/** A record as headers to publish. */
+export function toMsgHdrs(record: Readonly<Record<string, string>>): MsgHdrs {
+  const headers = newHeaders();
+  for (const [name, value] of Object.entries(record)) headers.set(name, value);
+  return headers;
 }

@@ -1,8 +1,9 @@
 // Publishing into JetStream with its answer read: stored where, or refused why.
-import { type Payload, headers as newHeaders, RequestError } from "@nats-io/nats-core";
+import { type Payload, RequestError } from "@nats-io/nats-core";
 import { z } from "zod";
 import { fail } from "../errors.ts";
 import type { Nats } from "./connection.ts";
+import { toMsgHdrs } from "./headers.ts";
 
 const TIMEOUT_MS = 5000;
 
@@ -26,10 +27,11 @@ export async function publish(
   body: Payload,
   headers: Readonly<Record<string, string>>,
 ): Promise<Published> {
-  const h = newHeaders();
-  for (const [name, value] of Object.entries(headers)) h.set(name, value);
   try {
-    const answer = await nats.nc.request(subject, body, { headers: h, timeout: TIMEOUT_MS });
+    const answer = await nats.nc.request(subject, body, {
+      headers: toMsgHdrs(headers),
+      timeout: TIMEOUT_MS,
+    });
     return read(subject, answer.data);
   } catch (error) {
     if (error instanceof RequestError && error.isNoResponders()) return { type: "no_stream" };

@@ -120,6 +120,12 @@ class Group:
                 "storage": "file",
             },
         )
+        await self.make_dead_letter_stream()
+        await self.make_consumer(spec.get("ack_wait_ms", 2000))
+        await self.put("MUSTER_CONTRACTS", "n.v1", CONTRACT)
+        await self.put_spec(**spec)
+
+    async def make_dead_letter_stream(self) -> None:
         await self.api(
             f"STREAM.CREATE.{self.stream}_DLQ",
             {
@@ -129,11 +135,8 @@ class Group:
                 "duplicate_window": 3_600_000_000_000,
             },
         )
-        await self.make_consumer(spec.get("ack_wait_ms", 2000))
-        await self.put("MUSTER_CONTRACTS", "n.v1", CONTRACT)
-        await self.put_spec(**spec)
 
-    async def make_consumer(self, ack_wait_ms: int) -> None:
+    async def make_consumer(self, ack_wait_ms: int, **config: Any) -> None:
         await self.api(
             f"CONSUMER.CREATE.{self.stream}.{self.group}",
             {
@@ -148,9 +151,17 @@ class Group:
                         f"{self.prefix}.>",
                         f"muster.replay.{self.stream}.{self.group}.>",
                     ],
+                    **config,
                 },
             },
         )
+
+    async def push_from_now_on(self, **spec: Any) -> None:
+        """Makes the consumer again, as one that pushes."""
+        await self.js.delete_consumer(self.stream, self.group)
+        subject = f"muster.push.{self.stream}.{self.group}"
+        await self.make_consumer(2000, deliver_subject=subject, deliver_group=self.group)
+        await self.put_spec(**{"delivery": {"mode": "push"}, **spec})
 
     async def put_spec(self, **changes: Any) -> None:
         spec = {
@@ -249,8 +260,29 @@ class Group:
         log = create_log("debug", {}, self.logs)
         return Worker(handler, self.config(**changes), log=log, **(options or {}))
 
+    def lines(self, text: str) -> list[dict[str, Any]]:
+        """The log lines with this message."""
+        parsed = map(json.loads, self.logs.getvalue().splitlines())
+        return [line for line in parsed if line["msg"] == text]
+
     def logged(self, text: str) -> bool:
         return f'"msg":"{text}"' in self.logs.getvalue()
+
+
+@asynccontextmanager
+async def queue_group_on(server: NatsServer, **spec: Any) -> AsyncIterator[Group]:
+    """A core queue group; its dead-letter stream is the server's only one."""
+    nc = await nats.connect(server.url)
+    try:
+        group = Group(nc, server, "core", "g1")
+        for bucket in ("GROUPS", "CONTRACTS", "MEMBERS"):
+            await group.js.create_key_value(bucket=f"MUSTER_{bucket}", direct=True)
+        await group.make_dead_letter_stream()
+        await group.put("MUSTER_CONTRACTS", "n.v1", CONTRACT)
+        await group.put_spec(**{"delivery": {"mode": "queue"}, "ledger": "none", **spec})
+        yield group
+    finally:
+        await nc.close()
 
 
 @asynccontextmanager

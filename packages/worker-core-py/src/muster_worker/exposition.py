@@ -81,7 +81,7 @@ def histogram(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Collector:
     """What prometheus-client asks at each scrape."""
 

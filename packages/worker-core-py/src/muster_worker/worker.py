@@ -215,9 +215,11 @@ class Worker:
             self._on_taken()
             return
         self._has_joined = True
+        work.wake()
+        # A core queue group sees only what is published from then on.
+        await connection.round_trip(5.0)
         self.log.info("joined", state=self.state, revision=base.spec.revision)
         self._events.emit("joined")
-        work.wake()
         self._beating = asyncio.create_task(self._beat(base, work))
 
     async def _connect(self) -> Connection | None:

@@ -18,6 +18,8 @@ from .handle import Handler
 from .ledger.ledger import Transaction
 from .log import Log, create_log
 from .middleware import Middleware, Next
+from .publish_error import PublishError
+from .publisher import Published, Publisher, PublishItem
 from .run import run
 from .signal import Signal
 from .worker import Worker, WorkerEnd
@@ -36,6 +38,10 @@ __all__ = [
     "MusterError",
     "Next",
     "PermanentError",
+    "PublishError",
+    "PublishItem",
+    "Published",
+    "Publisher",
     "RetryableError",
     "Settled",
     "Signal",

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from support import ROOT, Group, until
+from support import ROOT, Group, PostgresServer, until
 
 SRC = str(Path(__file__).resolve().parents[1] / "src")
 CONFORMANCE = ["-m", "muster_worker.conformance"]
@@ -136,23 +136,86 @@ async def test_a_kill_at_each_step_leaves_one_ending(group: Group) -> None:
     assert len(letters) == 2
 
 
-async def test_the_readme_handler_runs(group: Group, tmp_path: Path) -> None:
+def examples(folder: Path) -> list[str]:
+    """The README's programs, as files."""
     readme = (ROOT / "packages" / "worker-core-py" / "README.md").read_text()
-    found = re.search(r"```python\n(.*?)```", readme, re.DOTALL)
-    assert found is not None
-    main = tmp_path / "main.py"
-    main.write_text(found[1])
+    paths = []
+    for number, text in enumerate(re.findall(r"```python\n(.*?)```", readme, re.DOTALL)):
+        path = folder / f"example{number}.py"
+        path.write_text(text)
+        paths.append(str(path))
+    return paths
+
+
+def order(order_id: str, amount: int) -> bytes:
+    return json.dumps({"id": order_id, "customer": "ada", "amount": amount}).encode()
+
+
+async def put_order_contract(group: Group) -> None:
     schema = {"type": "object", "required": ["id", "amount"]}
-    await group.put("MUSTER_CONTRACTS", "n.v1", schema)
-    async with process([str(main)], environment(group)) as running:
+    for name in ("n.v1", "order.v1"):
+        await group.put("MUSTER_CONTRACTS", name, schema)
+
+
+async def test_the_readme_handler_runs(group: Group, tmp_path: Path) -> None:
+    await put_order_contract(group)
+    async with process([examples(tmp_path)[0]], environment(group)) as running:
         await line(running, "joined")
-        good = await group.publish(b'{"id":"o1","amount":5}')
-        bad = await group.publish(b'{"id":"o2","amount":-5}')
+        good = await group.publish(order("o1", 5))
+        bad = await group.publish(order("o2", -5))
         row = await group.settled(good, "done")
         await group.settled(bad, "dead")
         running.send_signal(signal.SIGTERM)
         await running.wait()
     assert row["result"] == {"order_id": "o1", "attempt": 1}
+
+
+async def test_the_readme_transaction_runs(
+    group: Group, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    await put_order_contract(group)
+    await group.put_spec(ledger="postgres")
+    postgres.psql("create table balances as select 'ada' as customer, 1::float8 as amount")
+    env = environment(group, DATABASE_URL=postgres.url)
+    async with process([examples(tmp_path)[1]], env) as running:
+        await line(running, "joined")
+        await group.publish(order("o1", 5))
+        await group.empty()
+        running.send_signal(signal.SIGTERM)
+        await running.wait()
+    assert postgres.psql("select amount from balances") == "6"
+
+
+async def test_the_readme_batch_runs(
+    group: Group, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    await put_order_contract(group)
+    delivery = {"mode": "batch", "size": 3, "wait_ms": 300}
+    await group.put_spec(ledger="postgres", delivery=delivery)
+    postgres.psql("create table sales (customer text, amount float8)")
+    env = environment(group, DATABASE_URL=postgres.url)
+    async with process([examples(tmp_path)[2]], env) as running:
+        await line(running, "joined")
+        for n in (5, -1, 7):
+            await group.publish(order(f"o{n}", n))
+        [letter] = await group.dead_letters()
+        await group.empty()
+        running.send_signal(signal.SIGTERM)
+        await running.wait()
+    assert postgres.psql("select sum(amount) from sales") == "12"
+    assert letter.headers["Muster-Dlq-Error"] == "negative amount"
+
+
+async def test_the_readme_program_runs(group: Group, tmp_path: Path) -> None:
+    await put_order_contract(group)
+    await group.put_spec(contracts=["n.v1", "order.v1"])
+    env = environment(group, SUBJECT=f"{group.prefix}.made")
+    async with process([examples(tmp_path)[3]], env) as running:
+        handled = await line(running, "handled")
+        assert await asyncio.wait_for(running.wait(), 20) == 0
+    row = await group.settled("o-1.made", "done")
+    assert row["result"] == {"order_id": "o-1"}
+    assert (handled["event_id"], handled["attempt"]) == ("o-1.made", 1)
 
 
 async def test_a_stopped_member_disturbs_nobody_when_it_wakes(group: Group) -> None:

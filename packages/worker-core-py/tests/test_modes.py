@@ -10,7 +10,7 @@ from typing import Any
 
 from support import Group, NatsServer, queue_group_on, until
 
-from muster_worker import Context, PermanentError, RetryableError, Snooze
+from muster_worker import Context, MusterError, PermanentError, RetryableError, Snooze
 
 
 async def test_ledger_none_settles_without_rows(group: Group) -> None:
@@ -298,6 +298,32 @@ async def test_a_handler_that_blocks_runs_in_a_thread_and_is_extended(group: Gro
         assert worker.metrics.heartbeat_failures == 0
     assert [row["result"] for row in rows] == [1, 2, 3, 4]
     assert threading.main_thread().name not in threads
+
+
+async def test_run_is_refused_on_the_loop_itself(group: Group) -> None:
+    async def handler(order: Any, ctx: Context) -> Any:
+        try:
+            ctx.run(asyncio.sleep(0))
+        except MusterError as error:
+            return error.code
+
+    async with group.worker(handler):
+        row = await group.settled(await group.publish(), "done")
+    assert row["result"] == "not_in_a_thread"
+
+
+async def test_acks_are_confirmed_before_their_place_is_given_on(group: Group) -> None:
+    await group.put_spec(ledger="none")
+    ran: list[int] = []
+
+    async def handler(order: Any, ctx: Context) -> Any:
+        ran.append(order["n"])
+
+    async with group.worker(handler, {"confirm_acks": True}):
+        for n in range(50):
+            await group.publish(n)
+        await group.empty()
+    assert ran == list(range(50))
 
 
 async def test_the_breaker_opens_on_a_spike_of_failures(group: Group) -> None:

@@ -55,15 +55,32 @@ async def line(running: Process, msg: str) -> dict[str, Any]:
 
 
 async def test_names_all_bad_variables_at_once() -> None:
-    env = environment(None, NATS_URL="http://u:secret@x", WORKER_ID="a.b", LOG_LEVEL="loud")
+    env = environment(
+        None,
+        NATS_URL="http://u:secret@x",
+        WORKER_ID="a.b",
+        LOG_LEVEL="loud",
+        MUSTER_HTTP_PORT="65536",
+        DATABASE_URL="mysql://u:secret@x/y",
+        MUSTER_API_PREFIX="a..b",
+    )
     async with process(CONFORMANCE, env) as running:
         _, stderr = await running.communicate()
         code = running.returncode
     lines = stderr.decode().splitlines()
     assert code == 2
     names = {text.split(":")[0] for text in lines}
-    assert names == {"NATS_URL", "MUSTER_STREAM", "MUSTER_GROUP", "WORKER_ID", "LOG_LEVEL"}
-    assert len(lines) == 5
+    assert names == {
+        "NATS_URL",
+        "MUSTER_STREAM",
+        "MUSTER_GROUP",
+        "WORKER_ID",
+        "LOG_LEVEL",
+        "MUSTER_HTTP_PORT",
+        "DATABASE_URL",
+        "MUSTER_API_PREFIX",
+    }
+    assert len(lines) == 8
     assert "secret" not in stderr.decode()
 
 

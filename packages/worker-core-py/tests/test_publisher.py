@@ -33,8 +33,8 @@ async def test_what_is_published_reaches_the_handler(group: Group) -> None:
         first = await publisher.publish(subject, {"n": 1}, event_id="e1", headers={"X-Of": "a"})
         again = await publisher.publish(subject, {"n": 1}, event_id="e1", headers={"X-Of": "a"})
         await group.settled("e1", "done")
-    assert (first.stream, first.is_duplicate, first.event_id) == (group.stream, False, "e1")
-    assert (again.sequence, again.is_duplicate) == (first.sequence, True)
+    assert (first.stream, first.duplicate, first.event_id) == (group.stream, False, "e1")
+    assert (again.sequence, again.duplicate) == (first.sequence, True)
     assert seen == [({"n": 1}, "e1", "a")]
 
 
@@ -43,7 +43,7 @@ async def test_each_of_many_has_its_own_answer(group: Group) -> None:
     items = [PublishItem(subject=subject, value={"n": n}) for n in range(700)]
     items[5] = PublishItem(subject=subject, value={"m": 5}, event_id="bad")
     items[6] = PublishItem(subject="nobody.takes.it", value={"n": 6}, event_id="lost")
-    async with Publisher(group.nc, CONTRACT, name="n.v1", most_in_flight=50) as publisher:
+    async with Publisher(group.nc, CONTRACT, name="n.v1", max_in_flight=50) as publisher:
         results = await publisher.publish_all(iter(items))
     failed = [result for result in results if isinstance(result, PublishError)]
     assert [(error.event_id, error.code) for error in failed] == [
@@ -107,7 +107,7 @@ async def test_what_has_no_answer_is_unknown_and_safe_to_publish_again(
             free_server.start()
             waiting = asyncio.create_task(publisher.publish(subject, {"n": 1}, event_id="e1"))
             # The dedupe window outlives the server.
-            assert (await waiting).is_duplicate
+            assert (await waiting).duplicate
         with pytest.raises(PublishError, match="closed"):
             await publisher.publish(subject, {"n": 3})
         await nc.close()

@@ -43,6 +43,13 @@ class ContextParts:
         self.log = log
         self.loop = asyncio.get_running_loop()
 
+    def is_on_loop(self) -> bool:
+        """Whether the caller is on the worker's event loop."""
+        try:
+            return asyncio.get_running_loop() is self.loop
+        except RuntimeError:
+            return False
+
 
 class Context:
     """The context of one start of the handler; its parts are made when they are asked for."""
@@ -136,7 +143,13 @@ class Context:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """From a handler in a thread: runs a coroutine, such as `ctx.tx.query(…)`, on the worker's
-        loop, and returns its result."""
+        loop, and returns its result.
+
+        Raises MusterError `not_in_a_thread` on the loop itself, which would wait for itself.
+        """
+        if self._parts.is_on_loop():
+            work.close()
+            raise MusterError("not_in_a_thread", "await it: ctx.run is for handlers in threads")
         return asyncio.run_coroutine_threadsafe(work, self._parts.loop).result()
 
     def abort(self, reason: str) -> None:

@@ -35,7 +35,7 @@ class PublishError(MusterError):
     - `refused`: the server said no for another reason, see `error_code`
     - `unreachable`: no connection or no answer; **it may have been accepted**. Publish the same
       again with the same event id
-    - `closed`: the publisher was closed
+    - `closed`: the publisher was drained
     """
 
     def __init__(self, code: str, ids: Ids, why: str, error_code: int | None = None) -> None:

@@ -46,10 +46,10 @@ class PublishPipe:
     the time; then it fails as `unreachable`, as it does when its answer does not come in that time.
     """
 
-    def __init__(self, client: Client, *, timeout_s: float, most_in_flight: int) -> None:
+    def __init__(self, client: Client, *, timeout_s: float, max_in_flight: int) -> None:
         self._client = client
         self._timeout_s = timeout_s
-        self._most = most_in_flight
+        self._most = max_in_flight
         self._sweep_s = min(_LONGEST_SWEEP_S, timeout_s / 20)
         self._inbox = client.new_inbox()
         self._subscribing: asyncio.Task[Subscription] | None = None
@@ -88,7 +88,7 @@ class PublishPipe:
             if self._in_flight == 0 and not self._waiting:
                 self._idle.set()
 
-    async def close(self) -> None:
+    async def drain(self) -> None:
         """Takes no more, and returns when all that is under way has its answer."""
         self._is_closed = True
         await self._idle.wait()

@@ -24,7 +24,7 @@ class Published(NamedTuple):
 
     stream: str
     sequence: int
-    is_duplicate: bool
+    duplicate: bool
     """The stream had a message of the same `Nats-Msg-Id` already: `sequence` is that one's."""
     event_id: str
 
@@ -59,12 +59,12 @@ class Publisher:
         *,
         name: str | None = None,
         timeout_ms: int = 5000,
-        most_in_flight: int = 256,
+        max_in_flight: int = 256,
     ) -> None:
         """`client`: an open connection; it stays its owner's to close. `contract`: its JSON Schema;
         what is published must match it. `name`: of the contract, sent as `Muster-Contract`;
         default: the schema's title. `timeout_ms`: how long an answer may take, and how long a
-        message waits for the connection. `most_in_flight`: messages sent and not answered yet; more
+        message waits for the connection. `max_in_flight`: messages sent and not answered yet; more
         wait their turn.
 
         Raises MusterError `bad_name` for the contract's name, `bad_schema` where it cannot be
@@ -73,8 +73,8 @@ class Publisher:
         self._client = client
         self._contract = _checked_name(name or contract.get("title"))
         self._judge = create_verdict(self._contract, dict(contract))
-        self._most = most_in_flight
-        self._pipe = PublishPipe(client, timeout_s=timeout_ms / 1000, most_in_flight=most_in_flight)
+        self._most = max_in_flight
+        self._pipe = PublishPipe(client, timeout_s=timeout_ms / 1000, max_in_flight=max_in_flight)
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,7 +85,7 @@ class Publisher:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        await self.close()
+        await self.drain()
 
     async def publish(
         self,
@@ -139,10 +139,10 @@ class Publisher:
                 group.create_task(one(at, item))
         return [results[at] for at in range(len(results))]
 
-    async def close(self) -> None:
+    async def drain(self) -> None:
         """Takes no more (`closed`), and returns when everything has its answer. The connection
         stays open."""
-        await self._pipe.close()
+        await self._pipe.drain()
 
     async def _publish(self, item: PublishItem) -> Published:
         ids = Ids(item.subject, new_event_id() if item.event_id is None else item.event_id)

@@ -126,6 +126,14 @@ test("verify closes, and ends with 1 when something is lost", async () => {
   expect(lost).toMatchObject({ code: 1, out: expect.stringContaining("LOST: 1\n  message 2") });
 });
 
+test("verify says of a queue group that it has no account, and ends with 1", async () => {
+  const { code, out } = await muster(["verify", "core", "billing"]);
+  expect(code).toBe(1);
+  expect(out).toMatch(/done or lost +0\n/);
+  expect(out).toContain("no account of this group can be closed: a queue group is core NATS");
+  expect(out).not.toMatch(/LOST|the account closes/);
+});
+
 test("shows dead letters of hostile payloads without obeying them", async () => {
   const { connect, headers } = await import("@nats-io/transport-node");
   const nc = await connect({ servers: server.url });

@@ -21,6 +21,10 @@ const Environment = z.object({
     .transform(Number)
     .refine((port) => port <= 65535, "must be a port, 0 to 65535 (0: a free one)")
     .default(4600),
+  DATABASE_URL: z
+    .string()
+    .refine(isDatabaseUrl, "must be a database URL: postgres://user:password@host:5432/database")
+    .optional(),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"], "must be debug, info, warn or error").default("info"),
 });
 
@@ -32,6 +36,8 @@ export type Config = {
   host: string;
   /** Port to listen on; 0 takes a free one. */
   port: number;
+  /** The database with the ledger of groups that keep it in Postgres; without it those cannot be verified. */
+  databaseUrl?: string | undefined;
   logLevel: "debug" | "info" | "warn" | "error";
 };
 
@@ -45,10 +51,16 @@ export function readConfig(
     const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`);
     return { ok: false, problems: [...new Set(problems)] };
   }
-  const { NATS_URL, MUSTER_HOST, MUSTER_PORT, LOG_LEVEL } = parsed.data;
+  const { NATS_URL, MUSTER_HOST, MUSTER_PORT, DATABASE_URL, LOG_LEVEL } = parsed.data;
   return {
     ok: true,
-    config: { natsUrls: NATS_URL, host: MUSTER_HOST, port: MUSTER_PORT, logLevel: LOG_LEVEL },
+    config: {
+      natsUrls: NATS_URL,
+      host: MUSTER_HOST,
+      port: MUSTER_PORT,
+      databaseUrl: DATABASE_URL,
+      logLevel: LOG_LEVEL,
+    },
   };
 }
 
@@ -61,4 +73,10 @@ function isNatsUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const url = new URL(text);
   return natsSchemes.has(url.protocol) && url.hostname !== "";
+}
+
+function isDatabaseUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const url = new URL(text);
+  return /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== "";
 }

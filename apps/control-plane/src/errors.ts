@@ -17,6 +17,11 @@ type TrpcCode = ConstructorParameters<typeof TRPCError>[0]["code"];
 const answers: Record<string, TrpcCode> = {
   nats_down: "SERVICE_UNAVAILABLE",
   nats_error: "BAD_GATEWAY",
+  database_down: "SERVICE_UNAVAILABLE",
+  database_refused: "BAD_GATEWAY",
+  ledger_schema: "PRECONDITION_FAILED",
+  no_database: "PRECONDITION_FAILED",
+  no_ledger: "PRECONDITION_FAILED",
   not_found: "NOT_FOUND",
   no_group: "NOT_FOUND",
   no_stream: "NOT_FOUND",

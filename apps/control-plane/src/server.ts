@@ -4,6 +4,7 @@ import { createHTTPHandler } from "@trpc/server/adapters/standalone";
 import type { Config } from "./config.ts";
 import { fail } from "./errors.ts";
 import { refusal } from "./guard.ts";
+import { Database } from "./ledger/database.ts";
 import type { Log } from "./log.ts";
 import { NatsLink } from "./nats/connection.ts";
 import { appRouter } from "./router.ts";
@@ -22,9 +23,10 @@ export type ControlPlane = {
 /** Listens, and connects to NATS in the background, for as long as it takes. Throws `port_in_use`. */
 export async function startControlPlane(config: Config, log: Log): Promise<ControlPlane> {
   const nats = new NatsLink(config.natsUrls, log);
+  const database = config.databaseUrl === undefined ? undefined : new Database(config.databaseUrl, log);
   const trpc = createHTTPHandler({
     router: appRouter,
-    createContext: () => ({ nats, log }),
+    createContext: () => ({ nats, database, log }),
     maxBodySize: MAX_BODY_BYTES,
     allowBatching: false,
   });
@@ -46,11 +48,11 @@ export async function startControlPlane(config: Config, log: Log): Promise<Contr
   try {
     await listen(server, config);
   } catch (error) {
-    await nats.close();
+    await leave(nats, database);
     throw error;
   }
   let closing: Promise<void> | undefined;
-  const close = () => (closing ??= shut(server, nats));
+  const close = () => (closing ??= shut(server, nats, database));
   return { url: urlOf(server, config), close, [Symbol.asyncDispose]: close };
 }
 
@@ -79,11 +81,16 @@ function listen(server: Server, { host, port }: Config): Promise<void> {
   });
 }
 
-async function shut(server: Server, nats: NatsLink): Promise<void> {
+async function shut(server: Server, nats: NatsLink, database: Database | undefined): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   await closed;
+  await leave(nats, database);
+}
+
+async function leave(nats: NatsLink, database: Database | undefined): Promise<void> {
   await nats.close();
+  await database?.close();
 }
 
 function urlOf(server: Server, { host, port }: Config): string {

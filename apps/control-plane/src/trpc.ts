@@ -3,10 +3,20 @@ import { MusterError } from "@muster/contracts";
 import { initTRPC } from "@trpc/server";
 import { toTrpcError } from "./errors.ts";
 import type { Log } from "./log.ts";
+import type { Database } from "./ledger/database.ts";
+import { Ledgers } from "./ledger/ledgers.ts";
 import type { NatsLink } from "./nats/connection.ts";
 
-/** What procedures get. `nats.current()` throws `nats_down` while there is no connection. */
-export type Context = { nats: NatsLink; log: Log };
+/**
+ * What procedures get. `nats.current()` throws `nats_down` while there is no connection; a database
+ * there is only where the control plane was given one.
+ */
+export type Context = { nats: NatsLink; database: Database | undefined; log: Log };
+
+/** The ledgers of all groups, as one request sees them. */
+export function ledgersOf({ nats, database }: Context): Ledgers {
+  return new Ledgers(nats.current(), database);
+}
 
 const t = initTRPC.context<Context>().create({
   isDev: false,

@@ -8,6 +8,8 @@ const figures = { ready: 0, in_flight: 0, ack_pending: 0, backing_off: 0, redeli
 function facts(over: Partial<Facts> = {}): Facts {
   return {
     group: "g",
+    ledger: "kv",
+    untracedGroups: [],
     retention: "workqueue",
     created: "100",
     firstSeq: 1,

@@ -12,6 +12,7 @@ const start = (env: Record<string, string>) =>
     MUSTER_HOST: "",
     MUSTER_PORT: "",
     LOG_LEVEL: "",
+    DATABASE_URL: "",
     ...env,
   });
 
@@ -21,11 +22,13 @@ test("names every bad variable at once and exits with 2", async () => {
     MUSTER_HOST: "a b",
     LOG_LEVEL: "loud",
     NATS_URL: "http://x",
+    DATABASE_URL: "mysql://u:s3cret@x/y",
   });
   expect(await process.exited).toEqual({ code: 2, signal: null });
   expect(new Set(process.lines.map((line) => line.split(" ")[0]))).toEqual(
-    new Set(["LOG_LEVEL", "MUSTER_HOST", "MUSTER_PORT", "NATS_URL"]),
+    new Set(["DATABASE_URL", "LOG_LEVEL", "MUSTER_HOST", "MUSTER_PORT", "NATS_URL"]),
   );
+  expect(process.lines.join()).not.toContain("s3cret");
 });
 
 test("has defaults for all but NATS_URL", () => {

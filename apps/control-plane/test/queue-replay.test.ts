@@ -1,12 +1,13 @@
 import { buckets, deadLetterHeaders, dlqSubject, memberSubject } from "@muster/contracts";
 import type { Msg } from "@nats-io/nats-core";
-import { startProcess, waitFor, workerCommand } from "@muster/testkit";
+import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type ReplayStep } from "../src/dead-letters/replay.ts";
 import { replay } from "../src/dead-letters/replay-many.ts";
+import { Ledgers } from "../src/ledger/ledgers.ts";
 import { getText, putEntry } from "../src/nats/bucket.ts";
 import { toMsgHdrs } from "../src/nats/headers.ts";
-import { count, memberOf, order, refusalOf, specOf, startSystem } from "./system.ts";
+import { count, memberOf, order, refusalOf, specOf, startSystem, startWorker } from "./system.ts";
 
 const group = "live";
 const spec = specOf({
@@ -17,6 +18,7 @@ const spec = specOf({
   ledger: "none",
 });
 
+const ledgers = () => new Ledgers(system.nats, undefined);
 let system: Awaited<ReturnType<typeof startSystem>>;
 beforeAll(async () => {
   system = await startSystem();
@@ -207,10 +209,12 @@ describe("replay of a queue group's dead letter", () => {
     using m1 = await member("m1");
     const id = await deadLetter();
     const onStep = (at: ReplayStep) => (at === step ? Promise.reject(new Error("killed")) : undefined);
-    await expect(replay(system.nats, { stream: "core", id }, { onStep })).rejects.toThrow("killed");
+    await expect(replay(system.nats, ledgers(), { stream: "core", id }, { onStep })).rejects.toThrow(
+      "killed",
+    );
     expect([m1.given.length, await left()]).toEqual([handed, remaining]);
     const later = { now: () => Date.now() + 31_000 };
-    const after = await replay(system.nats, { stream: "core", id }, later);
+    const after = await replay(system.nats, ledgers(), { stream: "core", id }, later);
     expect(after.counts).toEqual(remaining === 1 ? { replayed: 1 } : { gone: 1 });
     expect(await left()).toBe(0);
   });
@@ -218,18 +222,7 @@ describe("replay of a queue group's dead letter", () => {
 
 test("a real member takes its replay: it dies again while the cause lasts, and is done when it is mended", async () => {
   const { client, nats, server } = system;
-  const { argv, env } = workerCommand("ts");
-  await using worker = startProcess("worker", argv, {
-    ...env,
-    NATS_URL: server.url,
-    MUSTER_STREAM: "core",
-    MUSTER_GROUP: group,
-    WORKER_ID: "w1",
-    MUSTER_HEARTBEAT_MS: "250",
-    MUSTER_HTTP_PORT: "",
-    LOG_LEVEL: "info",
-  });
-  await worker.waitForLine(/"joined"/, 25_000);
+  await using _ = await startWorker(server.url, spec);
   const pending = () => client.deadLetters.list.query({ stream: "core" });
   // Nobody answers the fraud check of a large order.
   const large = order("large", 20_000);

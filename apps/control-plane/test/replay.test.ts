@@ -4,10 +4,12 @@ import { findDeadLetter } from "../src/dead-letters/read.ts";
 import { type ReplayStep, replayOne } from "../src/dead-letters/replay.ts";
 import { replay } from "../src/dead-letters/replay-many.ts";
 import { createTargets } from "../src/dead-letters/target.ts";
+import { Ledgers } from "../src/ledger/ledgers.ts";
 import { getText, putEntry } from "../src/nats/bucket.ts";
 import { toMsgHdrs } from "../src/nats/headers.ts";
 import { copyDeadLetter, count, order, settleDead, settleDone, specOf, startSystem, take } from "./system.ts";
 
+const ledgers = () => new Ledgers(system.nats, undefined);
 let system: Awaited<ReturnType<typeof startSystem>>;
 beforeAll(async () => {
   system = await startSystem();
@@ -229,12 +231,14 @@ describe("a replay that is killed", () => {
     async (step, sent, dead) => {
       const { nats, client } = system;
       const { id, eventId } = await deadOrder();
-      await expect(replay(nats, { stream: "ORDERS", id }, crash(step))).rejects.toThrow(`killed at ${step}`);
+      await expect(replay(nats, ledgers(), { stream: "ORDERS", id }, crash(step))).rejects.toThrow(
+        `killed at ${step}`,
+      );
       expect([await count(nats, "ORDERS"), await count(nats, "ORDERS_DLQ")]).toEqual([sent, dead]);
 
-      const before = await replay(nats, { stream: "ORDERS", id });
+      const before = await replay(nats, ledgers(), { stream: "ORDERS", id });
       expect(before.counts).toEqual(dead === 1 ? { held: 1 } : { gone: 1 });
-      const after = await replay(nats, { stream: "ORDERS", id }, later);
+      const after = await replay(nats, ledgers(), { stream: "ORDERS", id }, later);
       expect(after.counts).toEqual(dead === 1 ? { replayed: 1 } : { gone: 1 });
       expect([await count(nats, "ORDERS"), await count(nats, "ORDERS_DLQ")]).toEqual([1, 0]);
 
@@ -253,13 +257,15 @@ describe("a replay that is killed", () => {
     const { id, eventId } = await deadOrder();
     const asNew = `${eventId}.again`;
     await expect(
-      replay(nats, { stream: "ORDERS", id, as_event_id: asNew }, crash("published")),
+      replay(nats, ledgers(), { stream: "ORDERS", id, as_event_id: asNew }, crash("published")),
     ).rejects.toThrow("killed");
     await settleDone(nats, await take(nats));
-    expect((await replay(nats, { stream: "ORDERS", id }, later)).outcomes).toMatchObject([
+    expect((await replay(nats, ledgers(), { stream: "ORDERS", id }, later)).outcomes).toMatchObject([
       { outcome: "refused", code: "begun_as_event" },
     ]);
-    expect((await replay(nats, { stream: "ORDERS", id, as_event_id: asNew }, later)).counts).toEqual({
+    expect(
+      (await replay(nats, ledgers(), { stream: "ORDERS", id, as_event_id: asNew }, later)).counts,
+    ).toEqual({
       replayed: 1,
     });
     expect(await count(nats, "ORDERS_DLQ")).toBe(0);
@@ -270,7 +276,7 @@ describe("a replay that is killed", () => {
     const { id } = await deadOrder();
     const letter = await findDeadLetter(nats, "ORDERS", id);
     if (letter === undefined) throw new Error("no dead letter");
-    const target = await createTargets(nats, "ORDERS")("billing");
+    const target = await createTargets(nats, ledgers(), "ORDERS")("billing");
     let time = Date.now();
     const stalled = await replayOne(
       nats,
@@ -288,8 +294,8 @@ describe("a replay that is killed", () => {
     const { id } = await deadOrder();
     const letter = await findDeadLetter(nats, "ORDERS", id);
     if (letter === undefined) throw new Error("no dead letter");
-    await replay(nats, { stream: "ORDERS", id });
-    const target = await createTargets(nats, "ORDERS")("billing");
+    await replay(nats, ledgers(), { stream: "ORDERS", id });
+    const target = await createTargets(nats, ledgers(), "ORDERS")("billing");
     expect(await replayOne(nats, letter, target)).toMatchObject({ outcome: "gone" });
     expect(await count(nats, "ORDERS")).toBe(1);
   });
@@ -298,7 +304,7 @@ describe("a replay that is killed", () => {
     const { nats } = system;
     const { id } = await deadOrder();
     await putEntry(nats, buckets.replays, `ORDERS.${id}`, "{", 0);
-    expect((await replay(nats, { stream: "ORDERS", id })).counts).toEqual({ replayed: 1 });
+    expect((await replay(nats, ledgers(), { stream: "ORDERS", id })).counts).toEqual({ replayed: 1 });
   });
 });
 

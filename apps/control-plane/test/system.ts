@@ -18,7 +18,7 @@ import {
 } from "@muster/contracts";
 import { jetstream, jetstreamManager, type JsMsg } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
-import { startNats } from "@muster/testkit";
+import { startNats, startProcess, waitFor, workerCommand } from "@muster/testkit";
 import { createTRPCClient, httpLink } from "@trpc/client";
 import { createLog } from "../src/log.ts";
 import { putEntry, getEntry } from "../src/nats/bucket.ts";
@@ -32,19 +32,23 @@ export function clientOf(url: string) {
   return createTRPCClient<AppRouter>({ links: [httpLink({ url })] });
 }
 
+/** A control plane of its own on a free port, ready for work. */
+export async function startPlane(natsUrl: string, databaseUrl?: string) {
+  const controlPlane = await startControlPlane(
+    { natsUrls: [natsUrl], host: "127.0.0.1", port: 0, databaseUrl, logLevel: "error" },
+    createLog("error"),
+  );
+  await waitFor("the control plane to be ready", async () => (await fetch(`${controlPlane.url}/readyz`)).ok);
+  return { ...controlPlane, client: clientOf(controlPlane.url) };
+}
+
 /** Starts NATS and a control plane; both end with the scope. */
 export async function startSystem(natsConfig?: string) {
   const server = await startNats(natsConfig === undefined ? {} : { config: natsConfig });
-  const controlPlane = await startControlPlane(
-    { natsUrls: [server.url], host: "127.0.0.1", port: 0, logLevel: "error" },
-    createLog("error"),
-  );
+  const controlPlane = await startPlane(server.url);
   const nc = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 100 });
   const nats: Nats = { nc, js: jetstream(nc), jsm: await jetstreamManager(nc, { checkAPI: false }) };
-  const client = clientOf(controlPlane.url);
-  const until = performance.now() + 10_000;
-  while (!(await fetch(`${controlPlane.url}/readyz`)).ok)
-    if (performance.now() > until) throw new Error("control plane is not ready");
+  const { client } = controlPlane;
   return {
     server,
     controlPlane,
@@ -67,6 +71,25 @@ export async function refusalOf(call: Promise<unknown>): Promise<{ code: string;
     return { code: data?.muster_code ?? "none", message };
   }
   throw new Error("it was not refused");
+}
+
+/** The order worker in TypeScript as a process that has joined the group. */
+export async function startWorker(natsUrl: string, spec: GroupSpec, env: Record<string, string> = {}) {
+  const command = workerCommand("ts");
+  const worker = startProcess(`worker ${spec.group}`, command.argv, {
+    ...command.env,
+    NATS_URL: natsUrl,
+    MUSTER_STREAM: spec.stream,
+    MUSTER_GROUP: spec.group,
+    WORKER_ID: "w1",
+    MUSTER_HEARTBEAT_MS: "250",
+    MUSTER_HTTP_PORT: "",
+    DATABASE_URL: "",
+    LOG_LEVEL: "info",
+    ...env,
+  });
+  await worker.waitForLine(/"joined"/, 25_000);
+  return worker;
 }
 
 /** A spec for the tests' group. */

@@ -1,8 +1,18 @@
 import { buckets, ledgerKey } from "@muster/contracts";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { deleteEntry, getEntry } from "../src/nats/bucket.ts";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { deleteEntry, getEntry, putEntry } from "../src/nats/bucket.ts";
 import { toMsgHdrs } from "../src/nats/headers.ts";
-import { order, settleDead, settleDone, specOf, startSystem, take } from "./system.ts";
+import {
+  memberOf,
+  noCounts,
+  order,
+  refusalOf,
+  settleDead,
+  settleDone,
+  specOf,
+  startSystem,
+  take,
+} from "./system.ts";
 
 let system: Awaited<ReturnType<typeof startSystem>>;
 beforeAll(async () => {
@@ -19,8 +29,10 @@ const publish = (id: string, amount = 10) =>
     headers: toMsgHdrs({ "Muster-Event-Id": `${id}.created`, "Muster-Contract": "order.v1" }),
   });
 
-async function forget(eventId: string): Promise<void> {
-  const key = ledgerKey("ORDERS", "billing", eventId);
+const forget = (eventId: string) => forgetRow("ORDERS", eventId);
+
+async function forgetRow(stream: string, eventId: string): Promise<void> {
+  const key = ledgerKey(stream, "billing", eventId);
   const entry = await getEntry(system.nats, buckets.ledger, key);
   await deleteEntry(system.nats, buckets.ledger, key, entry?.revision ?? 0);
 }
@@ -118,4 +130,81 @@ test("stays closed while work is in motion", async () => {
     ok: true,
     terms: { accepted: 300 },
   });
+});
+
+describe("a group that keeps no ledger", () => {
+  const account = (stream: string, group = "billing") => system.client.verify.query({ stream, group });
+  const none = async (stream: string, retention: "workqueue" | "limits") => {
+    const spec = specOf({ stream, subjects: [`${stream.toLowerCase()}.>`], ledger: "none" });
+    await system.client.groups.apply.mutate({ spec, stream: { retention } });
+    for (const id of ["x", "y", "z", "w"])
+      await system.nats.js.publish(`${stream.toLowerCase()}.created`, JSON.stringify(order(id)), {
+        headers: toMsgHdrs({ "Muster-Event-Id": id }),
+      });
+  };
+
+  test.each(["workqueue", "limits"] as const)(
+    "on a %s stream: what is settled is neither done nor lost, and nothing is called closed",
+    async (retention) => {
+      const { nats } = system;
+      const stream = `NONE_${retention}`;
+      await none(stream, retention);
+      await (await take(nats, stream)).ackAck();
+      await deadWithoutRow(stream);
+      await take(nats, stream);
+      const told = await account(stream);
+      expect(told).toMatchObject({ ok: false, lost: [], looks: 1 });
+      expect(told.no_account).toContain("its ledger is none");
+      expect(told.cannot_see[0]).toContain("what became of 1 messages");
+      expect(told.terms).toMatchObject({ accepted: 4, done: 0, untraced: 1, dead: 1, waiting: 2, lost: 0 });
+    },
+  );
+
+  const deadWithoutRow = async (stream: string) => {
+    const message = await take(system.nats, stream);
+    await settleDead(system.nats, message, "permanent");
+    await forgetRow(stream, message.headers?.last("Muster-Event-Id") ?? "");
+  };
+
+  test("out of order on a limits stream is counted once", async () => {
+    await none("SPREAD", "limits");
+    await take(system.nats, "SPREAD");
+    await (await take(system.nats, "SPREAD")).ackAck();
+    expect((await account("SPREAD")).terms).toMatchObject({ accepted: 4, untraced: 1, waiting: 3 });
+  });
+
+  test("lets its neighbour on a work queue not be called to account for what is gone", async () => {
+    const { client, nats } = system;
+    for (const ledger of ["kv", "none"] as const)
+      await client.groups.apply.mutate({
+        spec: specOf({ stream: "MIXED", group: ledger, subjects: [`mixed.${ledger}`], ledger }),
+      });
+    for (const ledger of ["kv", "none"]) await nats.js.publish(`mixed.${ledger}`, JSON.stringify(order("o")));
+    await (await take(nats, "MIXED", "none")).ackAck();
+    const told = await account("MIXED", "kv");
+    expect(told).toMatchObject({ ok: true, lost: [], terms: { accepted: 1, waiting: 1, untraced: 0 } });
+    expect(told.cannot_see.join()).toContain("none on the same stream, with ledger none, leaves no trace");
+  });
+
+  test("has no orders to tell of", async () => {
+    const call = system.client.orders.get.query({ stream: "NONE_limits", group: "billing", id: "x" });
+    expect(await refusalOf(call)).toMatchObject({ code: "no_ledger" });
+  });
+});
+
+test("a queue group: its dead letters, what its members say, and what nobody can see", async () => {
+  const { client, nats } = system;
+  const queue = { stream: "core", delivery: { mode: "queue" as const }, ledger: "none" as const };
+  for (const group of ["q", "other"])
+    await client.groups.apply.mutate({ spec: specOf({ ...queue, group, subjects: ["live.>"] }) });
+  for (const group of ["q", "q", "other"]) await nats.js.publish(`muster.dlq.core.${group}.exhausted`, "{}");
+  await nats.js.publish("muster.archive.core.q.exhausted", "{}");
+  const record = memberOf({ delivery: "queue", in_flight: 3, counts: { ...noCounts, done: 7 } });
+  await putEntry(nats, buckets.members, "core.q.m1", JSON.stringify(record), 0);
+  const told = await client.verify.query({ stream: "core", group: "q" });
+  expect(told).toMatchObject({ ok: false, lost: [], terms: { dead: 2, archived: 1, done: 0, in_flight: 3 } });
+  expect(told.no_account).toContain("core NATS");
+  expect(told.cannot_see.join("\n")).toMatch(
+    /what was published.*\n.*the 1 members that live say 7 .*\nwhat was lost/,
+  );
 });

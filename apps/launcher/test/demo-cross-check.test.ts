@@ -26,6 +26,7 @@ const right: Verified = {
     archived: 0,
     waiting: 0,
     lost: 0,
+    untraced: 0,
     repeats: 1,
     conflicts: 0,
     ready: 0,

@@ -11,7 +11,9 @@ type Verified = Awaited<ReturnType<Client["verify"]["query"]>>;
 export function addVerify(program: Command, client: () => Client, format: () => Format): void {
   program
     .command("verify")
-    .description("close the account of a group: where every accepted event is; exit code 1 when one is lost")
+    .description(
+      "close the account of a group: where every accepted event is; exit code 1 unless all are found",
+    )
     .argument("<stream>")
     .argument("<group>")
     .action(async (stream: string, group: string) => {
@@ -21,7 +23,7 @@ export function addVerify(program: Command, client: () => Client, format: () => 
     });
 }
 
-function verified({ terms, lost, ok, cannot_see }: Verified): string {
+function verified({ terms, lost, no_account, cannot_see }: Verified): string {
   const account = list([
     ["accepted", terms.accepted],
     ["= done", terms.done],
@@ -29,6 +31,7 @@ function verified({ terms, lost, ok, cannot_see }: Verified): string {
     ["+ archived", terms.archived],
     ["+ waiting", terms.waiting],
     ["+ lost", terms.lost],
+    ...(no_account === undefined ? [] : [["+ done or lost", terms.untraced] as const]),
     ["", ""],
     ["ready", terms.ready],
     ["in flight", terms.in_flight],
@@ -39,6 +42,10 @@ function verified({ terms, lost, ok, cannot_see }: Verified): string {
   const missing = lost.map((one) =>
     "event_id" in one ? `  event ${safe(one.event_id)}` : `  message ${one.sequence}`,
   );
-  const result = ok ? "the account closes: nothing is lost" : `LOST: ${terms.lost}\n${missing.join("\n")}`;
-  return `${account}\n\n${result}\n\nnot seen by this account:\n${cannot_see.map((line) => `  ${safe(line)}`).join("\n")}`;
+  const result = [
+    ...(no_account === undefined ? [] : [`no account of this group can be closed: ${safe(no_account)}`]),
+    ...(terms.lost > 0 ? [`LOST: ${terms.lost}`, ...missing] : []),
+  ];
+  if (result.length === 0) result.push("the account closes: nothing is lost");
+  return `${account}\n\n${result.join("\n")}\n\nnot seen by this account:\n${cannot_see.map((line) => `  ${safe(line)}`).join("\n")}`;
 }

@@ -1,7 +1,5 @@
 // Whether a dead letter may be replayed, and what would be sent. Changes nothing.
 import { isSubject, replayHeaders, replayNumberOf, replaySubject, sha256Hex } from "@muster/contracts";
-import type { Nats } from "../nats/connection.ts";
-import { getRow } from "../nats/ledger.ts";
 import type { DeadLetter } from "./read.ts";
 import type { Target } from "./target.ts";
 
@@ -26,7 +24,6 @@ export type Check =
  * `isResumed`: the replay as this very event was begun before, so its row may be there already.
  */
 export async function checkReplay(
-  nats: Nats,
   letter: DeadLetter,
   target: Target,
   options: ReplayOptions,
@@ -55,7 +52,7 @@ export async function checkReplay(
       `it was replayed ${replayNumber} times and failed again; mend the cause, then replay it with force`,
     );
   }
-  const event = isResumed ? undefined : await checkEvent(nats, letter, options);
+  const event = isResumed ? undefined : await checkEvent(letter, target, options);
   if (event !== undefined) return event;
   return {
     type: "ready",
@@ -96,12 +93,12 @@ async function checkContract(
 }
 
 async function checkEvent(
-  nats: Nats,
   letter: DeadLetter,
+  target: Target,
   options: ReplayOptions,
 ): Promise<Check | undefined> {
   if (options.as_event_id !== undefined) {
-    const row = await getRow(nats, letter.stream, letter.group, options.as_event_id);
+    const row = await target.row(options.as_event_id);
     if (row === undefined && options.as_event_id !== letter.eventId) return undefined;
     return refused(
       "event_id_taken",
@@ -113,7 +110,7 @@ async function checkEvent(
       "conflict",
       "its event was settled with another body; it can only go back as an event of its own (as_event_id)",
     );
-  const row = await getRow(nats, letter.stream, letter.group, letter.eventId);
+  const row = await target.row(letter.eventId);
   if (row?.status === "done" && row.body_sha256 !== sha256Hex(letter.body)) {
     return refused(
       "conflict",

@@ -1,6 +1,7 @@
 // One dead letter in full: payload, headers, history of its attempts.
 import { AttemptEntry, checkName } from "@muster/contracts";
 import { z } from "zod";
+import type { Ledgers } from "../ledger/ledgers.ts";
 import type { Nats } from "../nats/connection.ts";
 import { type DeadLetterLine, toLine } from "./list.ts";
 import { getStoredDeadLetter } from "./read.ts";
@@ -21,12 +22,16 @@ export type DeadLetterView = DeadLetterLine & {
 };
 
 /** The dead letter, or error `not_found`. */
-export async function getDeadLetter(nats: Nats, stream: string, id: string): Promise<DeadLetterView> {
+export async function getDeadLetter(
+  nats: Nats,
+  ledgers: Ledgers,
+  { stream, id }: { stream: string; id: string },
+): Promise<DeadLetterView> {
   checkName("stream", stream);
   const letter = await getStoredDeadLetter(nats, stream, id);
   const text = asText(letter.body);
   return {
-    ...(await toLine(nats, letter)),
+    ...(await toLine(ledgers, letter)),
     stream,
     seq: letter.seq,
     store_time: letter.storeTime,

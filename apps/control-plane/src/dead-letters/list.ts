@@ -1,7 +1,7 @@
 // Dead letters, a page at a time, oldest first.
 import { checkName, dlqStream, replayNumberOf } from "@muster/contracts";
 import type { Nats } from "../nats/connection.ts";
-import { getRow } from "../nats/ledger.ts";
+import type { Ledgers } from "../ledger/ledgers.ts";
 import { getStream } from "../groups/streams.ts";
 import { type DeadLetter, readDeadLetters } from "./read.ts";
 
@@ -24,7 +24,7 @@ export type DeadLetterLine = {
   last_at: string;
   replay_number: number;
   size: number;
-  /** When its event was done after all, by a replay or a corrected order. */
+  /** When its event was done after all, by a replay or a corrected order; where the ledger can be seen. */
   done_since?: string;
 };
 
@@ -43,6 +43,7 @@ export type ListQuery = {
  */
 export async function listDeadLetters(
   nats: Nats,
+  ledgers: Ledgers,
   query: ListQuery,
 ): Promise<{ items: DeadLetterLine[]; next_cursor?: number }> {
   checkName("stream", query.stream);
@@ -51,7 +52,7 @@ export async function listDeadLetters(
   const letters = await readDeadLetters(nats, query.stream, query.group, query.reason);
   const rest = letters.filter((letter) => firstSequence(letter) > (query.cursor ?? 0));
   const page = rest.slice(0, query.limit);
-  const items = await Promise.all(page.map((letter) => toLine(nats, letter)));
+  const items = await Promise.all(page.map((letter) => toLine(ledgers, letter)));
   const last = page.at(-1);
   return rest.length > page.length && last !== undefined
     ? { items, next_cursor: firstSequence(last) }
@@ -59,9 +60,9 @@ export async function listDeadLetters(
 }
 
 /** The line of one dead letter. */
-export async function toLine(nats: Nats, letter: DeadLetter): Promise<DeadLetterLine> {
+export async function toLine(ledgers: Ledgers, letter: DeadLetter): Promise<DeadLetterLine> {
   const { headers } = letter;
-  const row = await getRow(nats, letter.stream, letter.group, letter.eventId);
+  const row = await ledgers.rowIfSeen(letter.stream, letter.group, letter.eventId);
   return {
     id: letter.id,
     dlq_seq: firstSequence(letter),

@@ -2,11 +2,12 @@
 import { checkName, dlqStream } from "@muster/contracts";
 import { asMusterError } from "../errors.ts";
 import { getStream } from "../groups/streams.ts";
+import type { Ledgers } from "../ledger/ledgers.ts";
 import type { Nats } from "../nats/connection.ts";
 import type { ReplayOptions } from "./check.ts";
 import { type DeadLetter, findDeadLetter, readDeadLetters } from "./read.ts";
 import { type ReplayHooks, type ReplayOutcome, replayOne } from "./replay.ts";
-import { createTargets } from "./target.ts";
+import { createTargets, type Target } from "./target.ts";
 
 const AT_ONCE = 16;
 
@@ -25,32 +26,37 @@ export type ReplayQuery = { stream: string } & (
 export type ReplayReport = { counts: Record<string, number>; more: number; outcomes: ReplayOutcome[] };
 
 /** Replays what the query names. One that fails does not stop the others. */
-export async function replay(nats: Nats, query: ReplayQuery, hooks: ReplayHooks = {}): Promise<ReplayReport> {
+export async function replay(
+  nats: Nats,
+  ledgers: Ledgers,
+  query: ReplayQuery,
+  hooks: ReplayHooks = {},
+): Promise<ReplayReport> {
+  const targetOf = createTargets(nats, ledgers, query.stream);
   checkName("stream", query.stream);
   await getStream(nats, dlqStream(query.stream));
   if ("id" in query) {
     const letter = await findDeadLetter(nats, query.stream, query.id);
     if (letter === undefined) return report([missing(query.id)], 0);
-    return report(await replayAll(nats, query.stream, [letter], query, hooks), 0);
+    return report(await replayAll(nats, targetOf, [letter], query, hooks), 0);
   }
   if (query.filter.group !== undefined) checkName("group", query.filter.group);
   const letters = await readDeadLetters(nats, query.stream, query.filter.group, query.filter.reason);
   const chosen = letters.slice(0, query.limit);
   const { force, dry_run } = query;
   return report(
-    await replayAll(nats, query.stream, chosen, { force, dry_run }, hooks),
+    await replayAll(nats, targetOf, chosen, { force, dry_run }, hooks),
     letters.length - chosen.length,
   );
 }
 
 async function replayAll(
   nats: Nats,
-  stream: string,
+  targetOf: (group: string) => Promise<Target>,
   letters: readonly DeadLetter[],
   options: ReplayOptions & { dry_run?: boolean | undefined },
   hooks: ReplayHooks,
 ): Promise<ReplayOutcome[]> {
-  const targetOf = createTargets(nats, stream);
   const outcomes: ReplayOutcome[] = [];
   for (let i = 0; i < letters.length; i += AT_ONCE) {
     const some = letters.slice(i, i + AT_ONCE);

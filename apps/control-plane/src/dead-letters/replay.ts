@@ -3,7 +3,6 @@ import { dlqStream } from "@muster/contracts";
 import { JetStreamApiError } from "@nats-io/jetstream";
 import { asMusterError, fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
-import { getRow } from "../nats/ledger.ts";
 import { publish } from "../nats/publish.ts";
 import { messageAt } from "../nats/scan.ts";
 import { type Check, checkReplay, isOfQueue, type ReplayOptions } from "./check.ts";
@@ -58,10 +57,10 @@ export async function replayOne(
   const { now = Date.now, leaseMs = LEASE_MS, onStep = () => undefined } = hooks;
   const { id, stream } = letter;
   const before = await readClaim(nats, stream, id);
-  const check = await checkReplay(nats, letter, target, options, isResumed(before.record, options));
+  const check = await checkReplay(letter, target, options, isResumed(before.record, options));
   if (check.type === "refused") return { id, outcome: "refused", code: check.code, error: check.error };
   if (isHeld(before.record, now())) return held(id);
-  const other = await otherEvent(nats, letter, before.record, options);
+  const other = await otherEvent(letter, target, before.record, options);
   if (other !== undefined) return { id, outcome: "refused", code: "begun_as_event", error: other };
   if (options.dry_run === true)
     return { id, outcome: "would_replay", event_id: check.eventId, replay_number: check.replayNumber };
@@ -148,15 +147,15 @@ function isResumed(record: ReplayRecord | undefined, { as_event_id }: ReplayOpti
 // A replay that did not finish may have been sent: as another event it would have two effects.
 // Once its own event is done that is decided, and the operator may well want a further one.
 async function otherEvent(
-  nats: Nats,
   letter: DeadLetter,
+  target: Target,
   record: ReplayRecord | undefined,
   { as_event_id }: ReplayOptions,
 ): Promise<string | undefined> {
   if (record?.state !== "claimed" || record.as_event_id === as_event_id) return undefined;
   const begun = "an earlier replay of it did not finish and may have been sent; repeat it";
   if (record.as_event_id !== undefined) return `${begun} with as_event_id ${record.as_event_id}`;
-  const row = await getRow(nats, letter.stream, letter.group, letter.eventId);
+  const row = await target.row(letter.eventId);
   return row?.status === "done" ? undefined : `${begun} without as_event_id`;
 }
 

@@ -1,5 +1,12 @@
 // Where replays of a stream's groups go, looked at once for a whole run of replays.
-import { buckets, createVerdict, type GroupSpec, type Verdict, replayFilter } from "@muster/contracts";
+import {
+  buckets,
+  createVerdict,
+  type GroupSpec,
+  type LedgerRow,
+  type Verdict,
+  replayFilter,
+} from "@muster/contracts";
 import type { StreamConfig, StreamInfo } from "@nats-io/jetstream";
 import { fail } from "../errors.ts";
 import { maxMessageSize } from "../groups/change.ts";
@@ -8,6 +15,7 @@ import { filtersOfConsumer } from "../groups/consumer-config.ts";
 import { getSpec } from "../groups/specs.ts";
 import { getStream } from "../groups/streams.ts";
 import { isCovered } from "../groups/subjects.ts";
+import type { Ledgers } from "../ledger/ledgers.ts";
 import { getText } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
 
@@ -18,16 +26,22 @@ export type Target = {
   spec: GroupSpec;
   /** The largest message, headers included, that the stream takes, or the server where there is none. */
   maxBytes: number;
+  /** The group's row of an event, where its ledger can be seen. */
+  row(eventId: string): Promise<LedgerRow | undefined>;
   verdict(contract: string): Promise<((body: Uint8Array) => Verdict) | undefined>;
 };
 
 /** Finds targets by group and remembers them, failures too. */
-export function createTargets(nats: Nats, stream: string): (group: string) => Promise<Target> {
+export function createTargets(
+  nats: Nats,
+  ledgers: Ledgers,
+  stream: string,
+): (group: string) => Promise<Target> {
   const found = new Map<string, Promise<Target>>();
   let info: Promise<StreamInfo> | undefined;
   return (group) => {
     if (stream !== "core") info ??= getStream(nats, stream);
-    const target = found.get(group) ?? findTarget(nats, stream, group, info);
+    const target = found.get(group) ?? findTarget(nats, ledgers, { stream, group }, info);
     found.set(group, target);
     return target;
   };
@@ -35,8 +49,8 @@ export function createTargets(nats: Nats, stream: string): (group: string) => Pr
 
 async function findTarget(
   nats: Nats,
-  stream: string,
-  group: string,
+  ledgers: Ledgers,
+  { stream, group }: { stream: string; group: string },
   info: Promise<StreamInfo> | undefined,
 ): Promise<Target> {
   const config = (await info)?.config;
@@ -51,7 +65,14 @@ async function findTarget(
   const limit =
     config !== undefined && config.max_msg_size > 0 ? config.max_msg_size : Number.POSITIVE_INFINITY;
   const maxPayload = nats.nc.info?.max_payload ?? maxMessageSize(nats);
-  return { stream, group, spec, maxBytes: Math.min(limit, maxPayload), verdict };
+  return {
+    stream,
+    group,
+    spec,
+    maxBytes: Math.min(limit, maxPayload),
+    row: (eventId) => ledgers.rowIfSeen(stream, group, eventId),
+    verdict,
+  };
 }
 
 async function checkTakesReplays(

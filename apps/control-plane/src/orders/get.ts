@@ -1,15 +1,9 @@
 // What became of an order in a group: the ledger rows of its events.
-import {
-  checkName,
-  checkStream,
-  headerText,
-  type OrderEvent,
-  orderEventId,
-  orderEvents,
-} from "@muster/contracts";
+import { checkName, headerText, type OrderEvent, orderEventId, orderEvents } from "@muster/contracts";
+import { fail } from "../errors.ts";
 import { getSpec } from "../groups/specs.ts";
 import type { Nats } from "../nats/connection.ts";
-import { getRow } from "../nats/ledger.ts";
+import type { Ledgers } from "../ledger/ledgers.ts";
 
 /** One event of an order; `none`: not settled, or never published. */
 export type OrderEventView = {
@@ -27,31 +21,38 @@ export type OrderEventView = {
   messages?: number;
 };
 
-/** The order's events by their usual ids, `<order id>.<event>`. */
+/**
+ * The order's events by their usual ids, `<order id>.<event>`. Throws `no_ledger` for a group that
+ * keeps none, and `no_database` where it is in Postgres and cannot be asked.
+ */
 export async function getOrder(
   nats: Nats,
-  stream: string,
-  group: string,
-  id: string,
+  ledgers: Ledgers,
+  { stream, group, id }: { stream: string; group: string; id: string },
 ): Promise<{ id: string; events: OrderEventView[] }> {
-  checkStream(stream);
+  checkName("stream", stream);
   checkName("group", group);
-  await getSpec(nats, stream, group);
+  const { spec } = await getSpec(nats, stream, group);
+  if (spec.ledger === "none")
+    throw fail(
+      "no_ledger",
+      `group ${group} of stream ${stream} keeps no ledger, so nothing tells what became of an order, unless it died: see its dead letters`,
+    );
   const events = await Promise.all(
-    orderEvents.map((event) => view(nats, stream, group, event, orderEventId(id, event))),
+    orderEvents.map((event) => view(ledgers, stream, group, event, orderEventId(id, event))),
   );
   return { id, events };
 }
 
 async function view(
-  nats: Nats,
+  ledgers: Ledgers,
   stream: string,
   group: string,
   event: OrderEvent,
   id: string,
 ): Promise<OrderEventView> {
   const event_id = headerText(id, Number.POSITIVE_INFINITY);
-  const row = await getRow(nats, stream, group, event_id);
+  const row = await ledgers.row(stream, group, event_id);
   if (row === undefined) return { event, event_id, status: "none" };
   const common = {
     event,

@@ -4,7 +4,7 @@ import { getDeadLetter } from "../dead-letters/get.ts";
 import { listDeadLetters } from "../dead-letters/list.ts";
 import { replay } from "../dead-letters/replay-many.ts";
 import { EventId } from "../event-id.ts";
-import { procedure, router } from "../trpc.ts";
+import { ledgersOf, procedure, router } from "../trpc.ts";
 
 const Id = z.string().min(1).max(1100);
 
@@ -33,13 +33,15 @@ const ReplayByFilter = z.strictObject({
 
 /** Dead letters: a page of them, one in full, back to work. */
 export const deadLetters = router({
-  list: procedure.input(Selection).query(({ ctx, input }) => listDeadLetters(ctx.nats.current(), input)),
+  list: procedure
+    .input(Selection)
+    .query(({ ctx, input }) => listDeadLetters(ctx.nats.current(), ledgersOf(ctx), input)),
 
   get: procedure
     .input(z.strictObject({ stream: z.string(), id: Id }))
-    .query(({ ctx, input }) => getDeadLetter(ctx.nats.current(), input.stream, input.id)),
+    .query(({ ctx, input }) => getDeadLetter(ctx.nats.current(), ledgersOf(ctx), input)),
 
   replay: procedure
     .input(z.union([ReplayById, ReplayByFilter]))
-    .mutation(({ ctx, input }) => replay(ctx.nats.current(), input)),
+    .mutation(({ ctx, input }) => replay(ctx.nats.current(), ledgersOf(ctx), input)),
 });

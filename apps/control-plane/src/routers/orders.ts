@@ -3,7 +3,7 @@ import { z } from "zod";
 import { EventId } from "../event-id.ts";
 import { getOrder } from "../orders/get.ts";
 import { publishOrders } from "../orders/publish.ts";
-import { procedure, router } from "../trpc.ts";
+import { ledgersOf, procedure, router } from "../trpc.ts";
 
 const Item = z.strictObject({
   event: z.enum(orderEvents),
@@ -22,5 +22,5 @@ export const orders = router({
 
   get: procedure
     .input(z.strictObject({ stream: z.string(), group: z.string(), id: z.string().min(1).max(1024) }))
-    .query(({ ctx, input }) => getOrder(ctx.nats.current(), input.stream, input.group, input.id)),
+    .query(({ ctx, input }) => getOrder(ctx.nats.current(), ledgersOf(ctx), input)),
 });

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { procedure } from "../trpc.ts";
+import { ledgersOf, procedure } from "../trpc.ts";
 import { verifyGroup } from "../verify/verify.ts";
 
 /** The account of a running group. */
 export const verify = procedure
   .input(z.strictObject({ stream: z.string(), group: z.string() }))
-  .query(({ ctx, input }) => verifyGroup(ctx.nats.current(), input.stream, input.group));
+  .query(({ ctx, input }) => verifyGroup(ctx.nats.current(), ledgersOf(ctx), input));

@@ -2,7 +2,7 @@
 import { compareStoreTimes } from "../nats/store-time.ts";
 import type { Facts, Letter, SourceMessage } from "./facts.ts";
 
-/** Where the events of a group are. `accepted` is the sum of done, dead, archived, waiting and lost. */
+/** Where the events of a group are. `accepted` is the sum of done, dead, archived, waiting, lost and untraced. */
 export type Terms = {
   accepted: number;
   done: number;
@@ -11,6 +11,8 @@ export type Terms = {
   /** In the stream and not settled: ready, in flight or backing off. */
   waiting: number;
   lost: number;
+  /** Messages that a group without a ledger has settled, or that are lost: nothing tells which. */
+  untraced: number;
   /** Further messages that brought a settled event again, replays among them. */
   repeats: number;
   /** Dead letters that brought a settled event again with another body; their event counts by its own row. */
@@ -27,25 +29,36 @@ export type Account = { terms: Terms; suspects: Suspect[]; cannotSee: string[] }
 export function closeGroup(facts: Facts): Account {
   const events = placeEvents(facts);
   const missing = facts.retention === "limits" ? missingByEvent(facts) : missingBySequence(facts);
+  const gone = Math.max(0, missing.sequences.length - missing.uncertain);
+  const isTraced = facts.ledger !== "none";
   const suspects: Suspect[] = [
     ...events.lost.map((event_id) => ({ event_id })),
-    ...missing.sequences.map((sequence) => ({ sequence })),
+    ...(isTraced ? missing.sequences.map((sequence) => ({ sequence })) : []),
   ];
-  const lost = Math.max(0, events.lost.length + missing.sequences.length - missing.uncertain);
-  const { done, dead, archived, waiting } = events;
+  const lost = events.lost.length + (isTraced ? gone : 0);
+  const untraced = isTraced ? 0 : gone;
+  const { done, dead, archived } = events;
+  const waiting = Math.max(0, events.waiting - missing.notWaiting);
   const mine = facts.rows.filter((row) => row.group === facts.group);
   const terms: Terms = {
-    accepted: done + dead + archived + waiting + lost,
+    accepted: done + dead + archived + waiting + lost + untraced,
     done,
     dead,
     archived,
     waiting,
     lost,
+    untraced,
     repeats: mine.reduce((sum, row) => sum + row.sequences.length + row.more, 0),
     conflicts: facts.letters.filter((letter) => letter.group === facts.group && letter.reason === "conflict")
       .length,
   };
-  return { terms, suspects: lost === 0 ? [] : suspects, cannotSee: missing.cannotSee };
+  const cannotSee = isTraced
+    ? missing.cannotSee
+    : [
+        `what became of ${untraced} messages: with ledger none only a dead letter leaves a trace, so they may be done or lost`,
+        ...missing.cannotSee,
+      ];
+  return { terms, suspects: lost === 0 ? [] : suspects, cannotSee };
 }
 
 /** Each event the group knows of, at exactly one place; a dead row without its dead letter is nowhere. */
@@ -82,7 +95,11 @@ function placeEvents(facts: Facts) {
   return places;
 }
 
-type Missing = { sequences: number[]; uncertain: number; cannotSee: string[] };
+/**
+ * `uncertain`: so many of the sequences are known after all, only not which. `notWaiting`: so many
+ * messages that lie in the stream unsettled, as far as one sees them, are among those that are missing.
+ */
+type Missing = { sequences: number[]; uncertain: number; notWaiting: number; cannotSee: string[] };
 
 /** Work queue and interest: a message leaves when it is settled, so every sequence must be known somewhere. */
 function missingBySequence(facts: Facts): Missing {
@@ -121,10 +138,18 @@ function missingBySequence(facts: Facts): Missing {
     cannotSee.push(
       `what became of ${sequences.length} messages: on an interest stream those that no group wanted leave no trace`,
     );
-    return { sequences: [], uncertain: 0, cannotSee };
+    return { ...none, cannotSee };
   }
-  return { sequences, uncertain, cannotSee };
+  if (facts.ledger !== "none" && facts.untracedGroups.length > 0 && sequences.length > 0) {
+    cannotSee.push(
+      `what became of ${sequences.length} messages: ${facts.untracedGroups.join(", ")} on the same stream, with ledger none, leaves no trace of what it has done`,
+    );
+    return { ...none, cannotSee };
+  }
+  return { sequences, uncertain, notWaiting: 0, cannotSee };
 }
+
+const none = { sequences: [], uncertain: 0, notWaiting: 0 };
 
 /** Limits: messages stay, so each that the group has acknowledged must have its row or dead letter. */
 function missingByEvent(facts: Facts): Missing {
@@ -154,10 +179,11 @@ function missingByEvent(facts: Facts): Missing {
     return {
       sequences: [...settled, ...between.map((message) => message.seq)],
       uncertain: between.length - excess,
+      notWaiting: excess,
       cannotSee,
     };
   }
-  return { sequences: settled, uncertain: 0, cannotSee };
+  return { sequences: settled, uncertain: 0, notWaiting: 0, cannotSee };
 }
 
 function isOpen(facts: Facts, message: SourceMessage): boolean {

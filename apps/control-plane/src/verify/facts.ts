@@ -1,17 +1,17 @@
 // What the account of a group is made from, read in an order in which nothing can slip through.
-import { archiveFilter, dlqStream, eventIdOf, type LedgerRow } from "@muster/contracts";
+import { archiveFilter, dlqStream, eventIdOf, type GroupSpec } from "@muster/contracts";
 import { type ReplayRecord, readClaims } from "../dead-letters/claim.ts";
 import { type DeadLetter, readDeadLetters, toDeadLetter } from "../dead-letters/read.ts";
 import { findConsumer } from "../groups/consumer.ts";
 import { filtersOf } from "../groups/consumer-config.ts";
 import { type Figures, figuresOf } from "../groups/figures.ts";
 import { readMembers } from "../groups/members.ts";
-import { getSpec, readSpecs } from "../groups/specs.ts";
+import { readSpecs } from "../groups/specs.ts";
 import { getStream } from "../groups/streams.ts";
 import { isCovered } from "../groups/subjects.ts";
+import type { Ledgers, SettledRow } from "../ledger/ledgers.ts";
 import type { Nats } from "../nats/connection.ts";
 import { toRecord } from "../nats/headers.ts";
-import { readRows } from "../nats/ledger.ts";
 import { scanStream } from "../nats/scan.ts";
 import { storeTimeOf } from "../nats/store-time.ts";
 
@@ -24,6 +24,7 @@ export type Letter = Pick<DeadLetter, "id" | "group" | "seq" | "storeTime" | "ev
 /** Everything an account needs. Rows, letters and claims are those of all groups of the stream. */
 export type Facts = {
   group: string;
+  ledger: GroupSpec["ledger"];
   retention: string;
   /** Store time from which messages belong to this stream and not to an earlier one of its name. */
   created: string;
@@ -33,6 +34,8 @@ export type Facts = {
   /** The first sequence that is still there, for streams that drop old messages. */
   firstKept: number;
   otherGroups: string[];
+  /** Those of them with ledger `none`: what they have settled leaves no trace. */
+  untracedGroups: string[];
   /** All messages at or below it are acknowledged by the group. */
   ackFloor: number;
   /** The last sequence handed out to the group. */
@@ -41,7 +44,7 @@ export type Facts = {
   source: SourceMessage[];
   letters: Letter[];
   archived: Letter[];
-  rows: (LedgerRow & { group: string })[];
+  rows: SettledRow[];
   claims: ReplayRecord[];
 };
 
@@ -49,8 +52,8 @@ export type Facts = {
  * Reads source, dead letters, ledger, claims, in this order: work only ever moves on in it, or back to
  * the source under a new sequence, so what was missed at one place is found at a later one.
  */
-export async function readFacts(nats: Nats, stream: string, group: string): Promise<Facts> {
-  const { spec } = await getSpec(nats, stream, group);
+export async function readFacts(nats: Nats, ledgers: Ledgers, spec: GroupSpec): Promise<Facts> {
+  const { stream, group, ledger } = spec;
   const info = await getStream(nats, stream);
   const filters = filtersOf(spec);
   const source: SourceMessage[] = [];
@@ -65,25 +68,24 @@ export async function readFacts(nats: Nats, stream: string, group: string): Prom
   // Before the ledger: what is settled here has its row by then.
   const consumer = await findConsumer(nats, stream, group);
   const members = [...(await readMembers(nats, stream, group)).values()].flat();
-  const rows = [...(await readRows(nats, stream))].map(([key, row]) => ({
-    ...row,
-    group: key.split(".")[1] ?? "",
-  }));
+  const others = (await readSpecs(nats, stream)).map((one) => one.spec).filter((one) => one.group !== group);
+  // A limits stream keeps its messages: there the others' rows are not asked what is missing.
+  const counted = info.config.retention === "limits" ? [spec] : [spec, ...others];
+  const rows = await ledgers.rows(stream, namesOf(counted, "postgres"));
   const claims = await readClaims(nats, stream);
-  const others = (await readSpecs(nats, stream))
-    .map((other) => other.spec.group)
-    .filter((name) => name !== group);
   const dead = Object.fromEntries(
     letters.filter((letter) => letter.group === group).map((letter) => [letter.id, 1]),
   );
   return {
     group,
+    ledger,
     retention: info.config.retention,
     created: storeTimeOf(info.created),
     firstSeq: Math.max(1, info.config.first_seq ?? 1),
     lastSeq: info.state.last_seq,
     firstKept: info.state.first_seq,
-    otherGroups: others,
+    otherGroups: others.map((other) => other.group),
+    untracedGroups: namesOf(others, "none"),
     ackFloor: consumer?.ack_floor.stream_seq ?? 0,
     delivered: consumer?.delivered.stream_seq ?? 0,
     figures: figuresOf(consumer, members, dead),
@@ -95,7 +97,12 @@ export async function readFacts(nats: Nats, stream: string, group: string): Prom
   };
 }
 
-async function readArchive(nats: Nats, stream: string): Promise<Letter[]> {
+function namesOf(specs: readonly GroupSpec[], ledger: GroupSpec["ledger"]): string[] {
+  return specs.filter((spec) => spec.ledger === ledger).map(({ group }) => group);
+}
+
+/** The archived dead letters of a stream, each once. */
+export async function readArchive(nats: Nats, stream: string): Promise<Letter[]> {
   const archived = new Map<string, Letter>();
   for await (const message of scanStream(nats, dlqStream(stream), { filter: archiveFilter(stream) })) {
     const letter = withoutBody(toDeadLetter(stream, message));

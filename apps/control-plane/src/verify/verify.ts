@@ -1,18 +1,24 @@
 // The account of a running group: reads, closes, and looks at each suspect again before it says lost.
-import { checkName, checkStream } from "@muster/contracts";
+import { checkName, type GroupSpec } from "@muster/contracts";
 import type { Figures } from "../groups/figures.ts";
+import { getSpec } from "../groups/specs.ts";
+import type { Ledgers } from "../ledger/ledgers.ts";
 import type { Nats } from "../nats/connection.ts";
 import { type Account, closeGroup, type Suspect, type Terms } from "./account.ts";
 import { readFacts } from "./facts.ts";
+import { verifyQueue } from "./queue.ts";
 
 const LOOKS = 3;
 const NAMED = 100;
 
-/** The account as told: `ok` when nothing is lost. */
+/** The account as told. */
 export type Verified = {
   stream: string;
   group: string;
+  /** Every accepted event was found: the account can be closed, and nothing is lost. */
   ok: boolean;
+  /** Why no account of this group can be closed, whatever happened; absent where it can. */
+  no_account?: string;
   terms: Terms & Pick<Figures, "ready" | "in_flight" | "backing_off">;
   /** The first of what is lost, by event id where a row tells it, else by sequence. */
   lost: Suspect[];
@@ -20,25 +26,41 @@ export type Verified = {
   cannot_see: string[];
 };
 
-/** Closes the account of a group by event id. Reads everything the group has ever settled: minutes for millions. */
-export async function verifyGroup(nats: Nats, stream: string, group: string): Promise<Verified> {
-  checkStream(stream);
+/**
+ * Closes the account of a group by event id. Reads everything the group has ever settled: minutes for
+ * millions. Throws `no_database` where rows are in Postgres and the control plane cannot ask there.
+ */
+export async function verifyGroup(
+  nats: Nats,
+  ledgers: Ledgers,
+  { stream, group }: { stream: string; group: string },
+): Promise<Verified> {
+  checkName("stream", stream);
   checkName("group", group);
-  let facts = await readFacts(nats, stream, group);
+  const { spec } = await getSpec(nats, stream, group);
+  return spec.delivery.mode === "queue"
+    ? await verifyQueue(nats, spec)
+    : await verifyStream(nats, ledgers, spec);
+}
+
+async function verifyStream(nats: Nats, ledgers: Ledgers, spec: GroupSpec): Promise<Verified> {
+  let facts = await readFacts(nats, ledgers, spec);
   let account = closeGroup(facts);
   let suspects = account.suspects;
   let looks = 1;
   // A message on its way from one place to the next can look lost once; not at every look.
   for (; suspects.length > 0 && looks < LOOKS; looks++) {
-    facts = await readFacts(nats, stream, group);
+    facts = await readFacts(nats, ledgers, spec);
     account = closeGroup(facts);
     suspects = both(suspects, account.suspects);
   }
   const { ready, in_flight, backing_off } = facts.figures;
+  const isTraced = spec.ledger !== "none";
   return {
-    stream,
-    group,
-    ok: suspects.length === 0,
+    stream: spec.stream,
+    group: spec.group,
+    ok: isTraced && suspects.length === 0,
+    ...(isTraced ? {} : { no_account: "its ledger is none: a message that is done leaves no trace" }),
     terms: { ...settle(account, suspects.length), ready, in_flight, backing_off },
     lost: suspects.slice(0, NAMED),
     looks,

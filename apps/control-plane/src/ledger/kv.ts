@@ -1,10 +1,11 @@
-// Ledger rows as the control plane reads them; it never writes one.
+// Ledger rows in the bucket, as the control plane reads them; it never writes one.
 import { buckets, LedgerRow, ledgerKey } from "@muster/contracts";
-import { getText, readBucket } from "./bucket.ts";
-import type { Nats } from "./connection.ts";
+import { getText, readBucket } from "../nats/bucket.ts";
+import type { Nats } from "../nats/connection.ts";
+import type { SettledRow } from "./ledgers.ts";
 
 /** The row of an event in a group, or nothing; a row that does not pass its schema counts as nothing. */
-export async function getRow(
+export async function getKvRow(
   nats: Nats,
   stream: string,
   group: string,
@@ -14,13 +15,12 @@ export async function getRow(
   return text === undefined ? undefined : parseRow(text);
 }
 
-/** All rows of a stream, or of one of its groups, by `<stream>.<group>.<hash>`. */
-export async function readRows(nats: Nats, stream: string, group?: string): Promise<Map<string, LedgerRow>> {
-  const filter = group === undefined ? `${stream}.>` : `${stream}.${group}.>`;
-  const rows = new Map<string, LedgerRow>();
-  for (const [key, { value }] of await readBucket(nats, buckets.ledger, filter)) {
+/** All rows of a stream's groups. */
+export async function readKvRows(nats: Nats, stream: string): Promise<SettledRow[]> {
+  const rows: SettledRow[] = [];
+  for (const [key, { value }] of await readBucket(nats, buckets.ledger, `${stream}.>`)) {
     const row = parseRow(new TextDecoder().decode(value));
-    if (row !== undefined) rows.set(key, row);
+    if (row !== undefined) rows.push({ ...row, group: key.split(".")[1] ?? "" });
   }
   return rows;
 }

@@ -2,6 +2,7 @@ import type { Dead } from "./dead.ts";
 import type { Ready, Steps } from "./delivery.ts";
 import type { SettleParts } from "./ends.ts";
 import { changing } from "./ends.ts";
+import { isUnreachable } from "./errors.ts";
 import type { LedgerTransaction, RowWrite } from "./ledger/ledger.ts";
 import { encodeResult } from "./result.ts";
 import type { Settlement } from "./settle.ts";
@@ -39,6 +40,11 @@ export class BatchSettlement {
     for (const [i, one] of ready.entries()) {
       const { delivery } = one;
       const outcome = outcomes[i];
+      if (tx !== undefined && isUnreachable(outcome)) {
+        // The ledger's own database is away: no fault of the handler, no attempt.
+        this.#parts.steps.broken(delivery.held, outcome);
+        continue;
+      }
       if (outcome instanceof Error) {
         // The transaction is the batch's: it is not undone for one message that failed.
         delivery.tx = undefined;

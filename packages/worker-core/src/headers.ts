@@ -57,7 +57,8 @@ export function encodeHeaders(values: Readonly<Record<string, string>>): MsgHdrs
   for (const [name, value] of Object.entries(values)) {
     text += `${name}: ${value}\r\n`;
   }
-  const bytes = encoder.encode(`${text}\r\n`);
+  // A TextEncoder takes ten times as long for a short text.
+  const bytes = Buffer.from(`${text}\r\n`);
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
   return { encode: () => bytes } as unknown as MsgHdrs;
 }

@@ -47,7 +47,8 @@ export class Lane {
     this.#reply = `${this.#inbox}.${++this.#count}`;
     this.#credits = batch;
     this.#voidTimer ??= setTimeout(() => this.#onVoid(this.#count), voidAfterMs);
-    this.#nats.publish(subject, `{"batch":${batch},"expires":${expiresNs}}`, { reply: this.#reply });
+    const request = Buffer.from(`{"batch":${batch},"expires":${expiresNs}}`);
+    this.#nats.publish(subject, request, { reply: this.#reply });
   }
 
   /** Forgets the request under way: its connection is gone. */

@@ -14,7 +14,6 @@ import type { WorkerEvents } from "./events.ts";
 import { Events } from "./events.ts";
 import { isLive, whyNotReady } from "./health.ts";
 import type { HttpEndpoint } from "./http.ts";
-import { startHttp } from "./http.ts";
 import type { Logger } from "./log.ts";
 import { createLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
@@ -117,6 +116,8 @@ export class Worker<T extends ZodType = ZodType> {
     const { natsUrls, stream, group, workerId, httpHost: host, httpPort: port } = this.#config;
     const signal = this.#stopStart.signal;
     if (port !== undefined) {
+      // Loaded only where it is asked for: node:http costs every start 40 ms.
+      const { startHttp } = await import("./http.ts");
       this.#http = await startHttp(
         {
           host,

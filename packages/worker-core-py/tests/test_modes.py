@@ -124,7 +124,9 @@ async def test_a_batch_handler_gets_batches_of_one_elsewhere(group: Group) -> No
         good, bad = await group.publish(0), await group.publish(1)
         row = await group.settled(good, "done")
         await group.settled(bad, "dead")
+        [letter] = await group.dead_letters()
     assert (sizes, row["result"]) == ([1, 1], "good")
+    assert letter.headers["Muster-Dlq-Error-Class"] == "PermanentError"
 
 
 async def test_push_takes_what_the_server_pushes_and_a_pause_stops_it(group: Group) -> None:

@@ -236,7 +236,7 @@ class _Listener:
         try:
             again = await self._p.settlement.settle(self._ready, outcomes, self._tx)
         finally:
-            self.ended.set_result(again)
+            self._end(again)
 
     async def _settle_late(self, outcomes: Sequence[Any] | None) -> None:
         try:
@@ -244,4 +244,9 @@ class _Listener:
                 await self._retried
             await self._p.settlement.settle_late(self._ready, outcomes, self._tx)
         finally:
-            self.ended.set_result(())
+            self._end(())
+
+    def _end(self, again: Sequence[Ready]) -> None:
+        # Given up already where the worker was told to leave at once.
+        if not self.ended.done():
+            self.ended.set_result(again)

@@ -65,6 +65,8 @@ class Worker:
         """
         if config is None or (handler is None) == (batch_handler is None):
             raise TypeError("a worker needs a config, and a handler or a batch_handler")
+        if batch_handler is not None and middleware:
+            raise TypeError("middleware goes around a handler, not around a batch_handler")
         self.config = config
         self.log = log or create_log(
             config.log_level,

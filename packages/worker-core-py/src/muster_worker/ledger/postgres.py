@@ -109,9 +109,11 @@ class PostgresLedger:
     ) -> list[bool]:
         """All rows in one transaction, or none."""
         rows = [row_to_write(write, self._member) for write in writes]
-        is_used = isinstance(tx, PostgresTransaction) and tx.is_open
-        own = tx if is_used and isinstance(tx, PostgresTransaction) else self.transaction()
-        return await commit_rows(own, self._statements, rows)
+        if isinstance(tx, PostgresTransaction) and tx.is_open:
+            return await commit_rows(tx, self._statements, rows)
+        if tx is not None:
+            await tx.rollback()
+        return await commit_rows(self.transaction(), self._statements, rows)
 
     async def join(self, message: Message, look_up: LookUp) -> LookUp:
         """Adds the sequence of a repeat or a stale message to the row."""

@@ -29,6 +29,11 @@ def is_outage(error: BaseException) -> bool:
     return _OUTAGE.fullmatch(sql_state(error)) is not None
 
 
+def is_read_only(error: BaseException) -> bool:
+    """Whether the database takes no writes; another may have become the one that does."""
+    return sql_state(error) == "25006"
+
+
 def is_of_one_row(error: BaseException) -> bool:
     """Whether the other rows of the statement might be written without one of them."""
     return _ONE_ROW.fullmatch(sql_state(error)) is not None

@@ -13,7 +13,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
-from .postgres_errors import is_outage, unreachable
+from .postgres_errors import is_outage, is_read_only, unreachable
 
 Connection = psycopg.AsyncConnection[Any]
 
@@ -48,6 +48,8 @@ class Session:
         self._on_release = on_release
         self._is_released = False
         self._is_destroyed = False
+        # It leads to a database that takes no writes; another may have become the one that does.
+        self._is_read_only = False
 
     @property
     def is_in_transaction(self) -> bool:
@@ -58,7 +60,8 @@ class Session:
     @property
     def is_usable(self) -> bool:
         """Whether the next one may have the connection."""
-        return not (self._is_destroyed or self.connection.closed or self.is_in_transaction)
+        is_spoiled = self._is_destroyed or self._is_read_only or self.connection.closed
+        return not (is_spoiled or self.is_in_transaction)
 
     async def query(self, statement: Statement) -> Answer:
         """Runs a statement. Raises Unreachable, or what the database says of the statement."""
@@ -72,6 +75,7 @@ class Session:
                 rows = await cursor.fetchall() if cursor.description else []
                 return Answer(rows, cursor.rowcount, cursor.statusmessage or "")
         except (psycopg.Error, OSError) as error:
+            self._is_read_only = self._is_read_only or is_read_only(error)
             if self._is_destroyed or self.connection.closed or is_outage(error):
                 raise unreachable("the database", error) from error
             raise

@@ -104,18 +104,28 @@ func (m *member) beat(ctx context.Context) error {
 }
 
 // leave deletes the record, which then is no crash. It is got first: the answer to our last write
-// may have been lost.
+// may have been lost, and that write may still be on its way, hence more than one try.
 func (m *member) leave(ctx context.Context) error {
 	if !m.isJoined {
 		return nil
 	}
 	m.isJoined = false
-	entry, err := m.wire.kvGet(ctx, membersBucket, m.key)
-	if err != nil || !entry.exists || !m.isOurs(entry) {
-		return err
+	var err error
+	for range leaveTries {
+		var entry kvEntry
+		entry, err = m.wire.kvGet(ctx, membersBucket, m.key)
+		if err != nil || !entry.exists || !m.isOurs(entry) {
+			return err
+		}
+		if err = m.wire.kvDelete(ctx, membersBucket, m.key, entry.revision); !HasCode(err, CodeConflict) {
+			return err
+		}
 	}
-	return m.wire.kvDelete(ctx, membersBucket, m.key, entry.revision)
+	return err
 }
+
+// leaveTries: one more than there can be writes of our own on their way.
+const leaveTries = 3
 
 func (m *member) takeOver(ctx context.Context) (uint64, error) {
 	first, err := m.wire.kvGet(ctx, membersBucket, m.key)

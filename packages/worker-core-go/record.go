@@ -32,7 +32,8 @@ func (w *Worker) record() memberRecord {
 	}
 	if mode := w.mode.Load(); mode != nil {
 		r.Delivery = mode.name
-		if d := mode.handlers.oldest(); d != nil {
+		// A message of a core queue group has no sequence to be found by.
+		if d := mode.handlers.oldest(); d != nil && d.Sequence > 0 {
 			r.Oldest = &memberOldest{Sequence: d.Sequence, Since: timestamp(d.startedAt)}
 		}
 	}

@@ -34,6 +34,13 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer shared.kill()
+		defer func() {
+			if isDatabaseStarted.Load() {
+				if db, err := sharedDatabase(); err == nil {
+					db.kill()
+				}
+			}
+		}()
 		return m.Run()
 	}()
 	if code == 0 {
@@ -62,14 +69,18 @@ func startServer(dir string) (*server, error) {
 			return nil, fmt.Errorf("no nats-server on the PATH or in .muster/bin; ./muster doctor tools says how to get it")
 		}
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	_ = listener.Close()
+	port := freePort()
 	s := &server{binary: binary, dir: dir, port: port, url: fmt.Sprintf("nats://127.0.0.1:%d", port)}
 	return s, s.start()
+}
+
+func freePort() int {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().(*net.TCPAddr).Port
 }
 
 func (s *server) start() error {
@@ -209,7 +220,16 @@ type running struct {
 // serve starts a worker that is drained when the test ends.
 func serve(t *testing.T, config Config, handler testHandler) *running {
 	t.Helper()
-	w := New(config, handler)
+	return serveWorker(t, New(config, handler))
+}
+
+func serveBatch(t *testing.T, config Config, handler BatchHandler[map[string]any]) *running {
+	t.Helper()
+	return serveWorker(t, NewBatch(config, handler))
+}
+
+func serveWorker(t *testing.T, w *Worker) *running {
+	t.Helper()
 	r := &running{Worker: w, ended: make(chan error, 1)}
 	go func() { r.ended <- w.Serve(context.Background()) }()
 	t.Cleanup(func() {

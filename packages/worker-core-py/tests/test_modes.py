@@ -373,6 +373,8 @@ async def test_a_pull_that_stalls_is_made_again(group: Group) -> None:
             lane._connection.stop_listening(lane._subscription._id)
             lane._subscription.callback = lambda _: None
         pull._lanes[0].credits = 8
+        assert worker._base is not None
+        assert await worker._base.connection.round_trip(5)
         event_id = await group.publish()
         await asyncio.wait_for(stalled.wait(), 10)
         await group.settled(event_id, "done")

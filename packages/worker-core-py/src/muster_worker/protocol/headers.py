@@ -11,8 +11,8 @@ from typing import Any
 from .ids import dead_letter_id
 from .texts import fingerprint, header_text
 
-MAX_HEADER_BYTES = 256 * 1024
-"""The largest header block a dead letter may have, whatever the server allows."""
+MAX_HEADER_BYTES = 65_535
+"""The largest header block a JetStream message may have: beyond it no stream takes the dead letter."""
 
 Headers = dict[str, str]
 

@@ -216,7 +216,10 @@ def _open_queue(parts: ModeParts, handlers: Handlers) -> Queue:
 
     def on_replay(msg: Msg) -> None:
         subject = read_headers(msg.head).values.get("Muster-Replay-Subject") or msg.subject
-        is_taken = parts.may_pull() and queue.take_msg(msg, subject)
+        # What is refused is not lost: whoever replays it still has it.
+        is_taken = parts.may_pull() and not queue.is_full
+        if is_taken:
+            queue.take_msg(msg, subject)
         answer = b'{"ok":true}' if is_taken else b'{"ok":false,"error":"takes no messages now"}'
         if msg.reply and base.connection.is_up:
             base.connection.send(msg.reply, answer)

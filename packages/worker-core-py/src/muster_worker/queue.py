@@ -72,7 +72,8 @@ class Queue:
         self._running: dict[_InHand, None] = {}
         self._subscriptions: list[Listener] = []
         self._is_closed = False
-        self._is_full = False
+        # Said once for each time that there is no room.
+        self._was_full = False
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -85,6 +86,11 @@ class Queue:
     def has_free_slot(self) -> bool:
         """Nothing is asked for here."""
         return True
+
+    @property
+    def is_full(self) -> bool:
+        """True when one more message would be lost."""
+        return self.count >= self._p.spec().max_ack_pending
 
     @property
     def suspect_count(self) -> int:
@@ -107,16 +113,15 @@ class Queue:
         elif not may_take and self._subscriptions:
             self._p.tasks.start(self._unsubscribe())
 
-    def take_msg(self, msg: Msg, subject: str | None = None) -> bool:
-        """Takes a core message, also one that is replayed; False when there is no room for it."""
+    def take_msg(self, msg: Msg, subject: str | None = None) -> None:
+        """Takes a core message, also one that is replayed; without room for it it is lost."""
         message = core_message(msg, self._p.group, subject)
-        is_full = self.count >= self._p.spec().max_ack_pending
+        is_full = self.is_full
         if is_full:
-            self._p.letters.lost(message, "no room", is_said=not self._is_full)
+            self._p.letters.lost(message, "no room", is_said=not self._was_full)
         else:
             self.take(message)
-        self._is_full = is_full
-        return not is_full
+        self._was_full = is_full
 
     def take(self, message: Message) -> None:
         """Takes a message that came."""

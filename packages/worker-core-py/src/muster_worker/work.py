@@ -47,7 +47,7 @@ class Work:
         self._on_step = on_step
         self._is_wanted = is_wanted
         self._is_closed = False
-        self._said = ""
+        self._said: tuple[int, str] | None = None
         self.mode: Mode | None = None
         """None until there was a spec that can be used; it stays for the life of the process."""
         self._breaker = Breaker(
@@ -122,7 +122,7 @@ class Work:
         base = self._base
         for code, limit in what_is_not_promised(spec):
             base.log.warning("not promised", code=code, limit=limit)
-        self._said = ""
+        self._said = None
         base.spec.begin_with(spec)
         self.mode = open_mode(
             spec.delivery.mode,
@@ -203,8 +203,9 @@ class Work:
         self._metrics.queue_lost += 1
 
     def _say(self, code: str, error: str) -> None:
-        if error != self._said:
-            self._said = error
+        revision = self._base.spec.revision
+        if (revision, error) != self._said:
+            self._said = (revision, error)
             is_away = code == "unreachable"
             message = "ledger cannot be opened" if is_away else "spec cannot be used"
-            self._base.log.error(message, code=code, error=error)
+            self._base.log.error(message, code=code, revision=revision, error=error)

@@ -9,7 +9,7 @@ import { codeOf, message, TestDatabase, write } from "./postgres.ts";
 
 const missing = postgresMissing();
 
-describe.skipIf(missing !== undefined)(missing ?? "a Postgres that fails", () => {
+describe.skipIf(missing !== undefined)(missing ?? "a Postgres that fails", { timeout: 60_000 }, () => {
   let server: PostgresServer;
   beforeAll(async () => {
     server = await startPostgres({ settings: { max_connections: "40" } });
@@ -24,7 +24,13 @@ describe.skipIf(missing !== undefined)(missing ?? "a Postgres that fails", () =>
     await ledger.write(write(committed));
     const tx = ledger.transaction();
     await tx.query("insert into effects (event_id) values ($1)", [open.eventId]);
+    const asleep = codeOf(ledger.transaction().query("select pg_sleep(60)"));
+    await waitFor("the query to run", async () => {
+      const asleepNow = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
+      return (await database.sql(asleepNow)) === "1";
+    });
     await killed.kill();
+    expect(await asleep).toBe("unreachable");
     expect(await codeOf(ledger.write(write(open), tx))).toBe("unreachable");
     expect(await codeOf(ledger.write(write(grouped)))).toBe("unreachable");
     expect(await codeOf(ledger.writeAll([write(grouped)]))).toBe("unreachable");
@@ -60,7 +66,7 @@ describe.skipIf(missing !== undefined)(missing ?? "a Postgres that fails", () =>
       }
     };
     const members = Promise.all(Array.from({ length: 20 }, member));
-    await waitFor("some work", () => confirmed.length > 200);
+    await waitFor("some work", () => confirmed.length > 100, { timeoutMs: 25_000 });
     await killed.kill();
     stop.abort();
     await members;
@@ -102,6 +108,7 @@ describe.skipIf(missing !== undefined)(missing ?? "a Postgres that fails", () =>
     await server.psql(`alter database ${name} set default_transaction_read_only = off`);
     await waitFor("a session that may write", () => ledger.isReachable());
     expect(await ledger.write(write(seen))).toBe(true);
+    await ledger.transaction().query("insert into effects (event_id) values ('x')");
   });
 
   test("a disk that is full is unreachable, for rows and for effects, and shows when it is so no more", async () => {
@@ -118,9 +125,10 @@ describe.skipIf(missing !== undefined)(missing ?? "a Postgres that fails", () =>
     await tx.rollback();
     expect(await ledger.isReachable()).toBe(false);
     await database.sql("drop trigger full_disk on muster_ledger");
-    expect(await ledger.isReachable()).toBe(true);
-    expect(await database.sql("select count(*) from muster_ledger")).toBe("0");
+    // Not on a connection that the failed try left in a transaction.
     expect(await ledger.write(write(message()))).toBe(true);
+    expect(await ledger.isReachable()).toBe(true);
+    expect(await database.sql("select count(*) from muster_ledger")).toBe("1");
   });
 
   test("a table that is gone is unreachable, not the handler's error", async () => {
@@ -240,7 +248,7 @@ describe.skipIf(missing !== undefined)(missing ?? "a Postgres that fails", () =>
 
   test("a handler that gets no connection in ack_wait is unreachable; rows are still looked up and written", async () => {
     await using database = await TestDatabase.create(server);
-    const ledger = database.ledger({ poolSize: 1, ackWaitMs: () => 500 });
+    const ledger = database.ledger({ poolSize: 1, ackWaitMs: () => 1000 });
     const holder = ledger.transaction();
     await holder.query("select 1");
     const waiting = codeOf(ledger.transaction().query("select 1"));
@@ -249,7 +257,12 @@ describe.skipIf(missing !== undefined)(missing ?? "a Postgres that fails", () =>
     expect(await ledger.lookUp(seen)).toMatchObject({ decision: "repeat" });
     expect(await waiting).toBe("unreachable");
     await holder.rollback();
-    await ledger.transaction().query("select 1");
+    // The place that comes free for the one who went away is not lost.
+    for (const _turn of [1, 2, 3]) {
+      const tx = ledger.transaction();
+      await tx.query("select 1");
+      await tx.rollback();
+    }
   });
 
   test("a server without a free place is unreachable, and the places that there are serve all", async () => {
@@ -284,7 +297,7 @@ describe.skipIf(missing !== undefined)(missing ?? "a Postgres that fails", () =>
 
   test("the close ends every connection: idle, with an open transaction, with a statement, of a server that is stopped", async () => {
     await using database = await TestDatabase.create(server);
-    const ledger = database.ledger({ workerId: "closing", poolSize: 2, ackWaitMs: () => 4000 });
+    const ledger = database.ledger({ workerId: "closing", poolSize: 2, ackWaitMs: () => 10_000 });
     await ledger.write(write(message()));
     const [idle, busy] = [ledger.transaction(), ledger.transaction()];
     await Promise.all([idle, busy].map((tx) => tx.query("select 1")));
@@ -295,10 +308,10 @@ describe.skipIf(missing !== undefined)(missing ?? "a Postgres that fails", () =>
     const startedAt = performance.now();
     await ledger.close();
     await ledger.close();
-    expect(performance.now() - startedAt).toBeLessThan(5000);
-    frozen.forEach((pid) => process.kill(pid, "SIGCONT"));
     expect(await asleep).toBe("unreachable");
     expect(await waiting).toBe("unreachable");
+    expect(performance.now() - startedAt).toBeLessThan(5000);
+    frozen.forEach((pid) => process.kill(pid, "SIGCONT"));
     expect(await codeOf(ledger.write(write(message()), idle))).toBe("unreachable");
     expect(await codeOf(ledger.write(write(message())))).toBe("unreachable");
     expect(await codeOf(ledger.lookUp(message()))).toBe("unreachable");
@@ -318,7 +331,8 @@ describe.skipIf(missing !== undefined)(missing ?? "a Postgres that fails", () =>
       await tx.query("select 1");
       await ledger.write(write(message()));
       await ledger.close();
-      console.log("closed", process.getActiveResourcesInfo().filter((name) => name.startsWith("TCP")).length);`;
+      const left = process.getActiveResourcesInfo().filter((name) => /^(Timeout|Immediate|TCP)/.test(name));
+      console.log("closed", JSON.stringify(left));`;
     await using child = startProcess("closing", [
       process.execPath,
       "--input-type=module",
@@ -326,10 +340,8 @@ describe.skipIf(missing !== undefined)(missing ?? "a Postgres that fails", () =>
       code,
       database.url,
     ]);
-    expect(await child.waitForLine(/^closed/)).toBe("closed 0");
-    const closedAt = performance.now();
+    expect(await child.waitForLine(/^closed/)).toBe("closed []");
     expect((await child.exited).code).toBe(0);
-    expect(performance.now() - closedAt).toBeLessThan(800);
   });
 
   test("an idle connection that the server ends is replaced without a word", async () => {
@@ -356,7 +368,7 @@ describe.skipIf(missing !== undefined)(missing ?? "a Postgres that fails", () =>
   }
 });
 
-/** Stands before a server and, when told to, cuts the connection instead of passing on an answer with a word in it. */
+/** Stands before a server and, when told to, cuts the connection before the answer that has a word in it. */
 async function cuttingProxy(port: number) {
   let cut: string | undefined;
   const sockets = new Set<Socket>();
@@ -369,12 +381,14 @@ async function cuttingProxy(port: number) {
     client.on("data", (data) => upstream.write(data));
     client.on("close", () => upstream.destroy());
     upstream.on("data", (data) => {
-      if (cut !== undefined && data.includes(cut)) {
-        cut = undefined;
-        client.destroy();
-      } else {
+      const at = cut === undefined ? -1 : data.indexOf(cut);
+      if (at === -1) {
         client.write(data);
+        return;
       }
+      cut = undefined;
+      // A message has five bytes before its text.
+      client.end(data.subarray(0, at - 5));
     });
   });
   await once(proxy.listen(0, "127.0.0.1"), "listening");

@@ -166,6 +166,18 @@ describe.skipIf(missing !== undefined)(missing ?? "rows in Postgres", () => {
     expect(revision).toBe(2);
   });
 
+  test("a dead row that has died anew since the look-up is not overwritten", async () => {
+    await using database = await TestDatabase.create(server);
+    const ledger = database.ledger();
+    const first = message({ sequence: 1 });
+    await ledger.write(write(first, dead));
+    const replay = message({ eventId: first.eventId, sequence: 2 });
+    const found = await ledger.lookUp(replay);
+    expect(await ledger.write(write(replay, dead, found))).toBe(true);
+    expect(await ledger.write(write(replay, done, found))).toBe(false);
+    expect(await ledger.lookUpAgain(replay, found)).toMatchObject({ decision: "finish", revision: 2 });
+  });
+
   test("a done row is never overwritten, not even by one who has its revision", async () => {
     await using database = await TestDatabase.create(server);
     const ledger = database.ledger();

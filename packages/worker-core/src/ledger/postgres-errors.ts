@@ -7,8 +7,6 @@ import { DatabaseError } from "pg";
  */
 const outage = /^(08...|53...|57P0[1-5]|58...|25006|25P0[34]|55P03|40001|40P01)$/;
 
-const readOnly = "25006";
-
 /** States that may come of one row among many: its lock, its conflict, what it holds. */
 const oneRow = /^(55P03|40001|40P01|22...|23...|54...)$/;
 
@@ -35,9 +33,9 @@ export function isRowThere(error: unknown): boolean {
   );
 }
 
-/** Whether a connection is not to be used again: it ends, or it leads to a database that only another may write to. */
-export function endsSession(error: unknown): boolean {
-  return error instanceof DatabaseError && (error.severity === "FATAL" || error.code === readOnly);
+/** Whether the database takes no writes; another may have become the one that does. */
+export function isReadOnly(error: unknown): boolean {
+  return sqlState(error) === "25006";
 }
 
 /** An error that counts no attempt. `what` failed; the cause is kept. */

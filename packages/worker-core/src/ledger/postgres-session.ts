@@ -1,5 +1,5 @@
 import type { PoolClient, QueryResult, QueryResultRow } from "pg";
-import { endsSession, isOutage, unreachable } from "./postgres-errors.ts";
+import { isOutage, isReadOnly, unreachable } from "./postgres-errors.ts";
 
 /** A statement. One with a name is parsed once for each connection. */
 export interface Statement {
@@ -15,7 +15,9 @@ export class Session {
   readonly #client: PoolClient;
   readonly #hooks: { answerMs: number; lost: () => Error | undefined; onRelease: () => void };
   #isReleased = false;
-  #isBroken = false;
+  #isSpoiled = false;
+  /** An error comes before the server tells the state of its transaction; the next answer tells it. */
+  #isUnknown = false;
 
   constructor(
     client: PoolClient,
@@ -40,11 +42,16 @@ export class Session {
     process.nextTick(() => stream.uncork());
     try {
       // pg's types want an array that may be changed; it is not.
-      return await this.#client.query<Row>(statement as { text: string; values?: unknown[]; name?: string });
+      const result = await this.#client.query<Row>(
+        statement as { text: string; values?: unknown[]; name?: string },
+      );
+      this.#isUnknown = false;
+      return result;
     } catch (error) {
       const lost = this.#hooks.lost();
-      this.#isBroken ||= lost !== undefined || endsSession(error);
-      if (this.#isBroken || isOutage(error)) {
+      this.#isUnknown = true;
+      this.#isSpoiled ||= lost !== undefined || isReadOnly(error);
+      if (this.#isSpoiled || isOutage(error)) {
         throw unreachable("the database", isOutage(error) ? error : (lost ?? error));
       }
       throw error;
@@ -53,19 +60,20 @@ export class Session {
     }
   }
 
-  /** Gives the connection back, or ends it where it is not as it was; once or more often. */
+  /** Gives the connection back, or ends it where the next would not find it as it was; once or more often. */
   release(): void {
     if (this.#isReleased) {
       return;
     }
     this.#isReleased = true;
     this.#hooks.onRelease();
-    this.#client.release(this.#isBroken || this.#hooks.lost() !== undefined || this.isInTransaction);
+    const isLost = this.#isSpoiled || this.#hooks.lost() !== undefined;
+    this.#client.release(isLost || this.#isUnknown || this.isInTransaction);
   }
 
   /** Ends the connection at once; what waits for an answer fails. */
   destroy(why: Error): void {
-    this.#isBroken = true;
+    this.#isSpoiled = true;
     this.#client.connection.stream.destroy(why);
   }
 }

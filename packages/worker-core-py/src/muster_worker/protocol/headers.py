@@ -12,7 +12,7 @@ from .ids import dead_letter_id
 from .texts import fingerprint, header_text
 
 MAX_HEADER_BYTES = 65_535
-"""The largest header block a JetStream message may have: beyond it no stream takes the dead letter."""
+"""The largest header block of a JetStream message: beyond it no stream takes the dead letter."""
 
 Headers = dict[str, str]
 

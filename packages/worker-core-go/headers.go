@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// maxHeaderBytes is the largest header block of a dead letter, whatever the server would take.
-	maxHeaderBytes = 256 * 1024
+	// maxHeaderBytes is the largest header block that a JetStream message may have: beyond it no
+	// stream takes the dead letter.
+	maxHeaderBytes = 65_535
 	headerHistory  = "Muster-Dlq-History"
 	headerReason   = "Muster-Dlq-Reason"
 	headerError    = "Muster-Dlq-Error"

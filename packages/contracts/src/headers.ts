@@ -29,8 +29,8 @@ export interface DeadLetterFacts {
   history: readonly AttemptEntry[];
 }
 
-/** The largest header block of a dead letter, whatever the server would take. */
-export const MAX_HEADER_BYTES = 256 * 1024;
+/** The largest header block that a JetStream message may have: beyond it no stream takes the dead letter. */
+export const MAX_HEADER_BYTES = 65_535;
 
 /** Names that every client publishes: the tokens of HTTP. nats.go and nats-py refuse all others. */
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;

@@ -85,6 +85,7 @@ function letter(
 const history = [attempt(1, "a"), attempt(2, "b"), attempt(3, "c")];
 const threeEntries = { ...own, "Muster-Dlq-History": `[${json(1, "a")},${json(2, "b")},${json(3, "c")}]` };
 const twoEntries = { ...own, "Muster-Dlq-History": `[${json(2, "b")},${json(3, "c")}]` };
+const largest = "x".repeat(65_535 - bytes({ ...own, "X-Large": "", Small: "s" }));
 const oneEntry = { ...own, "Muster-Dlq-History": `[${json(3, "c")}]` };
 
 const copies = {
@@ -347,7 +348,20 @@ export const headerVectors: Vectors = {
     ),
     letter("the event id goes like any other", { "Muster-Event-Id": "o-1.created" }, {}, {}, bytes(own)),
     letter("our own stay, whatever the limit", { Small: "s" }, {}, { history }, 100),
-    letter("never above 256 KiB", { "X-Huge": "x".repeat(262_144), Small: "s" }, { Small: "s" }, {}, 900_000),
+    letter(
+      "never more than JetStream stores: up to 65535 bytes",
+      { "X-Large": largest, Small: "s" },
+      { "X-Large": largest, Small: "s" },
+      {},
+      900_000,
+    ),
+    letter(
+      "one byte more: the largest copied header goes",
+      { "X-Large": `${largest}x`, Small: "s" },
+      { Small: "s" },
+      {},
+      900_000,
+    ),
     letter(
       "what is escaped counts as it is written",
       { "X-A": "é".repeat(10), "X-B": "b".repeat(59) },

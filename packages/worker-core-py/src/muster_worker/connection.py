@@ -254,13 +254,16 @@ class Connection(Client):
 
 async def open_connection(config: Config, log: Log) -> Connection:
     """Connects, however long the server takes to come up."""
+    said = ""
     while True:
         connection = Connection(log)
         try:
             await _connect(connection, config, log)
         except Exception as error:
             # Nothing that a server says at the door is a reason to stop asking.
-            log.warning("disconnected", code="no_connection", error=repr(error))
+            if repr(error) != said:
+                said = repr(error)
+                log.warning("disconnected", code="no_connection", error=said)
             with suppress(Exception):
                 await connection.close()
             await asyncio.sleep(RECONNECT_WAIT_S)

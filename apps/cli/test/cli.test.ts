@@ -40,6 +40,19 @@ function muster(args: string[], options: { input?: string; env?: Record<string, 
 
 const spec = { v: 1, stream: "ORDERS", group: "billing", subjects: ["orders.>"], contracts: ["order.v1"] };
 
+test("plans a group in words and JSON, and makes nothing", async () => {
+  const file = join(root, "infra/groups/orders.json");
+  const words = await muster(["groups", "plan", "-f", file, "--max-age-ms", "60000"]);
+  expect(words).toMatchObject({ code: 0, err: "" });
+  expect(words.out).toMatch(/\ncreate stream ORDERS\n  subjects: muster\.replay\.ORDERS\.>, orders\.>\n/);
+  expect(words.out).toMatch(
+    /\n  max_age_ms: 60000\n[^]*\n\ngroup billing of stream ORDERS is new: apply makes it so\n$/,
+  );
+  const json = JSON.parse((await muster(["groups", "plan", "-f", file, "-o", "json"])).out) as object;
+  expect(json).toMatchObject({ revision: 0, restart_needed: [] });
+  expect((await muster(["groups", "list"])).out).toContain("no groups yet");
+});
+
 test("applies the example group from its file, and the same from standard input", async () => {
   const first = await muster(["groups", "apply", "-f", join(root, "infra/groups/orders.json")]);
   expect(first).toMatchObject({ code: 0, err: "", out: expect.stringMatching(/stream ORDERS +created/) });
@@ -48,6 +61,22 @@ test("applies the example group from its file, and the same from standard input"
   });
   expect(again.code).toBe(0);
   expect(JSON.parse(again.out)).toMatchObject({ stream: "ORDERS", group: "billing", revision: 2 });
+});
+
+test("plans a change as what is and what would be, and what needs a restart", async () => {
+  const change = { ...spec, delivery: { mode: "batch", size: 2, wait_ms: 3 } };
+  const { out } = await muster(["groups", "plan", "-f", "-"], { input: JSON.stringify(change) });
+  expect(out).toMatch(/^update consumer billing\n  ack_wait_ms: 5000 → 30000\nupdate spec ORDERS.billing\n/);
+  expect(out).toContain("\n  delivery.mode: pull → batch\n");
+  expect(out).toContain("members that run go on as before until they are restarted: delivery\n");
+  const same = await muster(["groups", "plan", "-f", "-"], {
+    input: JSON.stringify({ ...spec, ack_wait_ms: 5000 }),
+  });
+  expect(same.out).toBe("group billing of stream ORDERS is at revision 2: nothing to do\n");
+  const refused = await muster(["groups", "plan", "-f", "-"], {
+    input: JSON.stringify({ ...spec, stream: "\u001b[31m" }),
+  });
+  expect([refused.code, refused.out]).toEqual([1, ""]);
 });
 
 test("lists groups and shows one", async () => {

@@ -1,10 +1,11 @@
-// muster groups apply | list | get
+// muster groups plan | apply | list | get
 import type { Command } from "commander";
 import type { Client } from "../client.ts";
 import { CliError } from "../client.ts";
 import { readJson } from "../input.ts";
 import { type Format, print } from "../output.ts";
 import { list, table } from "../table.ts";
+import { planned } from "./plan-words.ts";
 
 type Applied = Awaited<ReturnType<Client["groups"]["apply"]["mutate"]>>;
 type ApplyInput = Parameters<Client["groups"]["apply"]["mutate"]>[0];
@@ -15,14 +16,14 @@ type View = Awaited<ReturnType<Client["groups"]["get"]["query"]>>;
 export function addGroups(program: Command, client: () => Client, format: () => Format): void {
   const groups = program.command("groups").description("make groups and look at them");
 
-  groups
-    .command("apply")
+  withGroupFile(groups.command("plan"))
+    .description("what apply would do, without doing it; refuses what apply refuses")
+    .action(async (options: ApplyOptions) => {
+      print(format(), await client().groups.plan.mutate(await inputOf(options)), planned);
+    });
+
+  withGroupFile(groups.command("apply"))
     .description("make a group, or change it; safe to repeat")
-    .requiredOption("-f, --file <file>", "the spec as JSON; - reads standard input")
-    .option("--retention <kind>", "of a new stream: workqueue, limits or interest")
-    .option("--max-age-ms <n>", "drop messages older than this", toNumber)
-    .option("--replicas <n>", "copies in a cluster", toNumber)
-    .option("--storage <kind>", "of a new stream: file or memory")
     .action(async (options: ApplyOptions) => {
       print(format(), await client().groups.apply.mutate(await inputOf(options)), applied);
     });
@@ -40,6 +41,15 @@ export function addGroups(program: Command, client: () => Client, format: () => 
     .action(async (stream: string, group: string) =>
       print(format(), await client().groups.get.query({ stream, group }), view),
     );
+}
+
+function withGroupFile(command: Command): Command {
+  return command
+    .requiredOption("-f, --file <file>", "the spec as JSON; - reads standard input")
+    .option("--retention <kind>", "of a new stream: workqueue, limits or interest")
+    .option("--max-age-ms <n>", "drop messages older than this", toNumber)
+    .option("--replicas <n>", "copies in a cluster", toNumber)
+    .option("--storage <kind>", "of a new stream: file or memory");
 }
 
 type ApplyOptions = {

@@ -5,14 +5,13 @@ import { putEntry } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
 import { provisionBuckets } from "./buckets.ts";
 import { canonicalJson } from "./canonical.ts";
-import { type Change, DEAD_LETTER_ROOM, maxMessageSize } from "./change.ts";
-import { checkSpec } from "./check-spec.ts";
-import { checkConsumerFits, provisionConsumer } from "./consumer.ts";
+import type { Change } from "./change.ts";
+import { checkGroup, subjectsOf } from "./check-group.ts";
+import { provisionConsumer } from "./consumer.ts";
 import { provisionContracts } from "./contracts.ts";
-import { readSpec, readSpecs } from "./specs.ts";
-import { checkStreamFits, provisionDlq, provisionStream, type StreamOptions } from "./stream.ts";
-import { findStream, getStream } from "./streams.ts";
-import { smallest } from "./subjects.ts";
+import { readSpec } from "./specs.ts";
+import { provisionDlq, provisionStream, type StreamOptions } from "./stream.ts";
+import { getStream } from "./streams.ts";
 
 const ROUNDS = 10;
 
@@ -27,15 +26,7 @@ export type Applied = { stream: string; group: string; revision: number; changes
  * that won wants them.
  */
 export async function applyGroup(nats: Nats, spec: GroupSpec, options: StreamOptions = {}): Promise<Applied> {
-  checkSpec(spec);
-  checkServer(nats);
-  const hasStream = spec.delivery.mode !== "queue";
-  if (!hasStream) checkNoStream(spec, options);
-  const found = hasStream ? await findStream(nats, spec.stream) : undefined;
-  checkStreamFits(spec, options, found);
-  await checkConsumerFits(nats, spec, found);
-
-  const replicas = options.replicas ?? found?.config.num_replicas ?? 1;
+  const { hasStream, replicas } = await checkGroup(nats, spec, options);
   const changes = await provisionBuckets(nats, replicas);
   const before = await readSpec(nats, spec.stream, spec.group);
   if (hasStream) {
@@ -59,25 +50,6 @@ export async function applyGroup(nats: Nats, spec: GroupSpec, options: StreamOpt
   }
   changes.push({ what: `spec ${groupKey(spec.stream, spec.group)}`, change: written.change });
   return { stream: spec.stream, group: spec.group, revision: written.revision, changes };
-}
-
-function checkNoStream(spec: GroupSpec, options: StreamOptions): void {
-  const { replicas: _, ...ofStream } = options;
-  const given = Object.entries(ofStream).flatMap(([name, value]) => (value === undefined ? [] : [name]));
-  if (given.length > 0)
-    throw fail(
-      "bad_request",
-      `group ${spec.group} has mode queue, and with it no stream; leave out ${given.join(", ")}`,
-    );
-}
-
-function checkServer(nats: Nats): void {
-  if (maxMessageSize(nats) < DEAD_LETTER_ROOM) {
-    throw fail(
-      "server_unfit",
-      `the server's max_payload of ${nats.nc.info?.max_payload} leaves no room for dead letters; set at least ${2 * DEAD_LETTER_ROOM}`,
-    );
-  }
 }
 
 type Written =
@@ -120,11 +92,4 @@ async function settle(nats: Nats, mine: GroupSpec): Promise<void> {
     "changed_meanwhile",
     `stream ${mine.stream} (${state.messages} messages) keeps being changed by others; apply again when they are done`,
   );
-}
-
-/** The subjects a stream needs for all groups that are stored for it, and for this one. */
-async function subjectsOf(nats: Nats, spec: GroupSpec): Promise<string[]> {
-  const others = await readSpecs(nats, spec.stream);
-  const subjects = others.flatMap((other) => other.spec.subjects);
-  return smallest([...subjects, ...spec.subjects, `muster.replay.${spec.stream}.>`]);
 }

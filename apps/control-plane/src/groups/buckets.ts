@@ -5,6 +5,7 @@ import { fail } from "../errors.ts";
 import { bucketStream } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
 import { type Change, mark, ns } from "./change.ts";
+import { differencesBetween, type PlannedChange } from "./plan-change.ts";
 import { createStream, findStream, updateStream } from "./streams.ts";
 
 type Bucket = { name: string; history: number; ttlMs: number; hasMarkers: boolean };
@@ -29,6 +30,20 @@ export async function provisionBuckets(nats: Nats, replicas: number): Promise<Ch
   return changes;
 }
 
+/** What would become of the buckets. */
+export async function planBuckets(nats: Nats): Promise<PlannedChange[]> {
+  return await Promise.all(all.map((bucket) => plan(nats, bucket)));
+}
+
+async function plan(nats: Nats, bucket: Bucket): Promise<PlannedChange> {
+  const what = `bucket ${bucket.name}`;
+  const found = await findStream(nats, bucketStream(bucket.name));
+  if (found === undefined) return { what, change: "create", differences: [] };
+  const patch = patchOf(bucket, found.config);
+  const differences = differencesBetween(found.config, patch);
+  return { what, change: differences.length === 0 ? "unchanged" : "update", differences };
+}
+
 async function provision(nats: Nats, bucket: Bucket, replicas: number): Promise<Change["change"]> {
   const name = bucketStream(bucket.name);
   const wanted = configOf(bucket, replicas);
@@ -36,21 +51,25 @@ async function provision(nats: Nats, bucket: Bucket, replicas: number): Promise<
   if (found === undefined) {
     return (await createStream(nats, { ...wanted, name })) === "created" ? "created" : "unchanged";
   }
-  if (found.config.max_msgs_per_subject < bucket.history || found.config.sealed) {
+  const patch = patchOf(bucket, found.config);
+  if (Object.keys(patch).length === 0) return "unchanged";
+  await updateStream(nats, name, patch);
+  return "updated";
+}
+
+function patchOf(bucket: Bucket, config: StreamConfig): Partial<StreamConfig> {
+  if (config.max_msgs_per_subject < bucket.history || config.sealed) {
     throw fail(
       "foreign",
-      `bucket ${bucket.name} is there but cannot serve: it keeps ${found.config.max_msgs_per_subject} values a key, ${bucket.history} are needed`,
+      `bucket ${bucket.name} is there but cannot serve: it keeps ${config.max_msgs_per_subject} values a key, ${bucket.history} are needed`,
     );
   }
   // Without direct access members cannot get; with rollups one hostile put empties the bucket.
-  const needsDirect = !found.config.allow_direct;
-  const needsNoRollup = !bucket.hasMarkers && found.config.allow_rollup_hdrs;
-  if (!needsDirect && !needsNoRollup) return "unchanged";
-  await updateStream(nats, name, {
-    allow_direct: true,
+  const needsNoRollup = !bucket.hasMarkers && config.allow_rollup_hdrs;
+  return {
+    ...(config.allow_direct ? {} : { allow_direct: true }),
     ...(needsNoRollup ? { allow_rollup_hdrs: false } : {}),
-  });
-  return "updated";
+  };
 }
 
 function configOf(bucket: Bucket, replicas: number): Partial<StreamConfig> {

@@ -2,6 +2,7 @@
 import { type GroupSpec, pushSubject, replayFilter } from "@muster/contracts";
 import type { ConsumerConfig } from "@nats-io/jetstream";
 import { mark, ns } from "./change.ts";
+import { type Difference, differencesBetween } from "./plan-change.ts";
 import { isSameSet } from "./subjects.ts";
 
 /** What the consumer of a group takes: the group's subjects, and its own replays. */
@@ -42,17 +43,12 @@ export function changeableOf(spec: GroupSpec) {
 }
 
 /** Where the consumer that is there differs in what an update can change; empty: it is as the spec wants it. */
-export function differences(spec: GroupSpec, is: ConsumerConfig): string[] {
-  const wanted = wantedConsumer(spec);
-  const found: string[] = [];
-  if (is.ack_wait !== wanted.ack_wait)
-    found.push(`ack_wait is ${Number(is.ack_wait) / 1e6} ms, not ${spec.ack_wait_ms} ms`);
-  if (is.max_ack_pending !== wanted.max_ack_pending)
-    found.push(`max_ack_pending is ${is.max_ack_pending}, not ${spec.max_ack_pending}`);
-  if (is.max_deliver !== -1) found.push(`max_deliver is ${is.max_deliver}, not -1`);
-  if (!isSameSet(filtersOfConsumer(is), wanted.filter_subjects))
-    found.push(`filters are ${filtersOfConsumer(is).join(", ")}, not ${wanted.filter_subjects.join(", ")}`);
-  return found;
+export function differences(spec: GroupSpec, is: ConsumerConfig): Difference[] {
+  // Filters are a set, and a consumer may have been given one of them in another field.
+  const filters = filtersOfConsumer(is);
+  const wanted = changeableOf(spec);
+  const filter_subjects = isSameSet(filters, wanted.filter_subjects) ? filters : wanted.filter_subjects;
+  return differencesBetween({ ...is, filter_subjects: filters }, { ...wanted, filter_subjects });
 }
 
 /** Where it differs in what no update can change; empty: it can serve the group. */

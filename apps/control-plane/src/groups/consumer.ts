@@ -18,8 +18,10 @@ import {
   fixedDifferences,
   wantedConsumer,
 } from "./consumer-config.ts";
+import { differencesBetween, doneWords, inWords as asWords, type PlannedChange } from "./plan-change.ts";
 
 const NOT_FOUND = 10014;
+const NO_STREAM = 10059;
 const NAME_IN_USE = new Set([10013, 10148]);
 const FILTERS_OVERLAP = new Set([10099, 10100, 10136, 10138]);
 
@@ -56,15 +58,28 @@ export async function checkConsumerFits(
   }
 }
 
-/** Makes the consumer fit the spec; one that others made is left as it is. */
-export async function provisionConsumer(nats: Nats, spec: GroupSpec): Promise<Change["change"]> {
-  const found = await findConsumer(nats, spec.stream, spec.group);
-  if (found === undefined) return await create(nats, spec);
+/** What would become of the consumer; one that others made is left as it is. */
+export async function planConsumer(nats: Nats, spec: GroupSpec): Promise<PlannedChange> {
+  const what = `consumer ${spec.group}`;
+  const found = await findConsumer(nats, spec.stream, spec.group).catch((error: unknown) => {
+    if (error instanceof JetStreamApiError && error.code === NO_STREAM) return undefined;
+    throw error;
+  });
+  if (found === undefined)
+    return { what, change: "create", differences: differencesBetween({}, wantedConsumer(spec)) };
   checkFound(spec, found.config);
-  if (kindOf(found.config) === undefined) return "adopted";
-  if (differences(spec, found.config).length === 0) return "unchanged";
-  await inWords(spec, nats.jsm.consumers.update(spec.stream, spec.group, changeableOf(spec)));
-  return "updated";
+  if (kindOf(found.config) === undefined) return { what, change: "adopt", differences: [] };
+  const changed = differences(spec, found.config);
+  return { what, change: changed.length === 0 ? "unchanged" : "update", differences: changed };
+}
+
+/** Makes the consumer fit the spec. */
+export async function provisionConsumer(nats: Nats, spec: GroupSpec): Promise<Change["change"]> {
+  const { change } = await planConsumer(nats, spec);
+  if (change === "create") return await create(nats, spec);
+  if (change === "update")
+    await inWords(spec, nats.jsm.consumers.update(spec.stream, spec.group, changeableOf(spec)));
+  return doneWords[change];
 }
 
 async function create(nats: Nats, spec: GroupSpec): Promise<Change["change"]> {
@@ -92,7 +107,7 @@ function checkFound(spec: GroupSpec, is: ConsumerConfig, retention?: string): vo
   if (other.length > 0)
     throw fail(
       "foreign",
-      `${name} was not made by Muster, which leaves it as it is, and does not fit: ${other.join("; ")}; change it with the tool that made it, or the spec`,
+      `${name} was not made by Muster, which leaves it as it is, and does not fit: ${other.map(asWords).join("; ")}; change it with the tool that made it, or the spec`,
     );
 }
 

@@ -1,10 +1,11 @@
 // The contracts a group accepts, put where its members get them.
 import { buckets, contractSchemas } from "@muster/contracts";
 import { fail } from "../errors.ts";
-import { getEntry, putEntry } from "../nats/bucket.ts";
+import { getEntry, getText, putEntry } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
 import type { Change } from "./change.ts";
 import { canonicalJson } from "./canonical.ts";
+import type { PlannedChange } from "./plan-change.ts";
 
 /** Writes the JSON Schema of each contract where it differs from the one that is there. */
 export async function provisionContracts(nats: Nats, contracts: readonly string[]): Promise<Change[]> {
@@ -12,6 +13,20 @@ export async function provisionContracts(nats: Nats, contracts: readonly string[
   for (const name of contracts)
     changes.push({ what: `contract ${name}`, change: await provision(nats, name) });
   return changes;
+}
+
+/** What would become of the contracts in the bucket. */
+export async function planContracts(nats: Nats, contracts: readonly string[]): Promise<PlannedChange[]> {
+  return await Promise.all(
+    contracts.map(async (name): Promise<PlannedChange> => {
+      const what = `contract ${name}`;
+      const there = await getText(nats, buckets.contracts, name);
+      if (there === undefined) return { what, change: "create", differences: [] };
+      return isSame(there, canonicalJson(contractSchemas[name]))
+        ? { what, change: "unchanged", differences: [] }
+        : { what, change: "update", differences: [{ field: "schema" }] };
+    }),
+  );
 }
 
 async function provision(nats: Nats, name: string): Promise<Change["change"]> {

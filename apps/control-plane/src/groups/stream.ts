@@ -5,6 +5,7 @@ import type { StreamConfig, StreamInfo } from "@nats-io/jetstream";
 import { fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
 import { type Change, kindOf, mark, maxMessageSize, ns } from "./change.ts";
+import { differencesBetween, type PlannedChange } from "./plan-change.ts";
 import { createStream, findStream, getStream, updateStream } from "./streams.ts";
 import { isCovered, isSameSet, smallest } from "./subjects.ts";
 
@@ -44,6 +45,25 @@ export function checkStreamFits(
   if (kind === undefined) checkForeign(spec, options, found);
 }
 
+/** What would become of the stream; one that others made is left alone. */
+export async function planStream(
+  nats: Nats,
+  spec: GroupSpec,
+  options: StreamOptions,
+  subjects: readonly string[],
+): Promise<PlannedChange> {
+  const what = `stream ${spec.stream}`;
+  const found = await findStream(nats, spec.stream);
+  if (found === undefined) {
+    const differences = differencesBetween({}, newSource(nats, spec, options, subjects));
+    return { what, change: "create", differences };
+  }
+  if (kindOf(found.config) === undefined) return { what, change: "adopt", differences: [] };
+  const patch = sourceChanges(nats, found.config, options, subjects);
+  const differences = differencesBetween(found.config, patch);
+  return { what, change: differences.length === 0 ? "unchanged" : "update", differences };
+}
+
 /** The stream as it should be for the spec and all other groups on it; others' streams are left alone. */
 export async function provisionStream(
   nats: Nats,
@@ -65,26 +85,49 @@ export async function provisionStream(
   return "updated";
 }
 
+/** What would become of the dead-letter stream of a source. */
+export async function planDlq(nats: Nats, stream: string): Promise<PlannedChange> {
+  const name = dlqStream(stream);
+  const what = `stream ${name}`;
+  const found = await findStream(nats, name);
+  if (found === undefined)
+    return { what, change: "create", differences: [{ field: "subjects", wanted: dlqSubjects(stream) }] };
+  const missing = missingInDlq(stream, found);
+  if (kindOf(found.config) !== "dlq") return { what, change: "adopt", differences: [] };
+  const subjects = smallest([...found.config.subjects, ...missing]);
+  return missing.length === 0
+    ? { what, change: "unchanged", differences: [] }
+    : { what, change: "update", differences: differencesBetween(found.config, { subjects }) };
+}
+
 /** The dead-letter stream of a source. It refuses when full: nothing in it is ever dropped for something new. */
 export async function provisionDlq(nats: Nats, stream: string, replicas: number): Promise<Change["change"]> {
   const name = dlqStream(stream);
-  const subjects = [dlqFilter(stream), archiveFilter(stream)];
   const found = await findStream(nats, name);
   if (found === undefined) {
-    const made = await createStream(nats, { name, subjects, ...dlqConfig(replicas) });
+    const made = await createStream(nats, { name, subjects: dlqSubjects(stream), ...dlqConfig(replicas) });
     return made === "created" ? "created" : "unchanged";
   }
-  const missing = subjects.filter((subject) => !isCovered(found.config.subjects, subject));
-  if (kindOf(found.config) === "dlq" && missing.length === 0) return "unchanged";
-  if (kindOf(found.config) === "dlq") {
-    await updateStream(nats, name, { subjects: smallest([...found.config.subjects, ...subjects]) });
-    return "updated";
-  }
-  if (missing.length === 0 && found.config.retention === "limits" && found.config.discard === "new")
-    return "adopted";
+  const missing = missingInDlq(stream, found);
+  if (kindOf(found.config) !== "dlq") return "adopted";
+  if (missing.length === 0) return "unchanged";
+  await updateStream(nats, name, { subjects: smallest([...found.config.subjects, ...missing]) });
+  return "updated";
+}
+
+function dlqSubjects(stream: string): string[] {
+  return [dlqFilter(stream), archiveFilter(stream)];
+}
+
+/** The subjects a dead-letter stream does not take yet; throws for one of others' that cannot hold dead letters. */
+function missingInDlq(stream: string, { config }: StreamInfo): string[] {
+  const subjects = dlqSubjects(stream);
+  const missing = subjects.filter((subject) => !isCovered(config.subjects, subject));
+  const fits = missing.length === 0 && config.retention === "limits" && config.discard === "new";
+  if (kindOf(config) === "dlq" || fits) return missing;
   throw fail(
     "foreign",
-    `stream ${name} was not made by Muster and cannot hold dead letters; it must have subjects ${subjects.join(", ")}, retention limits, discard new`,
+    `stream ${dlqStream(stream)} was not made by Muster and cannot hold dead letters; it must have subjects ${subjects.join(", ")}, retention limits, discard new`,
   );
 }
 

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { applyGroup } from "../groups/apply.ts";
 import { getGroup } from "../groups/get.ts";
 import { listGroups } from "../groups/list.ts";
+import { planGroup } from "../groups/plan.ts";
 import { SpecInput } from "../groups/spec-input.ts";
 import { procedure } from "../trpc.ts";
 
@@ -16,14 +17,21 @@ const StreamInput = z.strictObject({
   storage: z.enum(["file", "memory"]).optional(),
 });
 
+const GroupInput = z.strictObject({ spec: SpecInput, stream: StreamInput.default({}) });
+
 /**
- * Groups: make one, look at all, look at one. A plain object, because `router()` refuses the name
- * `apply` at its top level; inside the app's router it is an ordinary path.
+ * Groups: make one, say what that would do, look at all, look at one. A plain object, because
+ * `router()` refuses the name `apply` at its top level; inside the app's router it is an ordinary path.
  */
 export const groups = {
   apply: procedure
-    .input(z.strictObject({ spec: SpecInput, stream: StreamInput.default({}) }))
+    .input(GroupInput)
     .mutation(({ ctx, input }) => applyGroup(ctx.nats.current(), input.spec, input.stream)),
+
+  // It changes nothing, but a spec may be larger than what a URL holds, so it is posted.
+  plan: procedure
+    .input(GroupInput)
+    .mutation(({ ctx, input }) => planGroup(ctx.nats.current(), input.spec, input.stream)),
 
   list: procedure.query(({ ctx }) => listGroups(ctx.nats.current())),
 

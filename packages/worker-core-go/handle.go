@@ -128,15 +128,15 @@ func (h *handlers) end(r *handling, o handled) (isLate bool) {
 	case isLate:
 		h.late.Add(-1)
 		<-r.settled
-	case o.err == nil:
-		h.onHandled(now.Sub(r.startedAt), "returned")
-	case now.Before(r.deadline):
-		h.onHandled(now.Sub(r.startedAt), "failed")
-	default:
+	case !now.Before(r.deadline):
 		// It ended because of its context, before the timer could tell.
 		h.onHandled(now.Sub(r.startedAt), "deadline")
 		h.missed(r)
 		return true
+	case o.err == nil:
+		h.onHandled(now.Sub(r.startedAt), "returned")
+	default:
+		h.onHandled(now.Sub(r.startedAt), "failed")
 	}
 	return isLate
 }

@@ -66,6 +66,9 @@ export class Dead {
         await ledger.join(message, delivery.lookUp);
         await hold.ack(delivery.held);
         ends.end(delivery, "repeat");
+        if (delivery.attempts?.record !== undefined) {
+          hold.sendAcks();
+        }
         return attempts.delete(message, delivery.attempts);
       case "finish":
         return this.#bury(

@@ -97,6 +97,11 @@ export class Hold {
     return this.#answers.ack(held.message.reply, this.#held.size === 0);
   }
 
+  /** Sends the acks that still wait for company: what is cleaned up after them must not overtake them. */
+  sendAcks(): void {
+    this.#answers.flush();
+  }
+
   /** Gives the message back, for any member, after the delay. */
   nak(held: Held, delayMs?: number): void {
     this.#answer(held, delayMs === undefined ? "-NAK" : `-NAK {"delay":${Math.round(delayMs * 1_000_000)}}`);

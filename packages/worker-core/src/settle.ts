@@ -73,6 +73,9 @@ export class Settlement {
     }
     await hold.ack(delivery.held);
     ends.end(delivery, "done");
+    if (delivery.attempts?.record !== undefined) {
+      hold.sendAcks();
+    }
     await attempts.delete(delivery.message, delivery.attempts);
   }
 

@@ -1,13 +1,8 @@
 export { checkoutRoot, findNatsServer } from "./find.ts";
 export { freePort } from "./port.ts";
 export { type NatsOptions, type NatsServer, startNats } from "./nats.ts";
-export {
-  findPostgres,
-  type PostgresOptions,
-  type PostgresServer,
-  postgresMissing,
-  startPostgres,
-} from "./postgres.ts";
+export { type PostgresOptions, type PostgresServer, startPostgres } from "./postgres.ts";
+export { findPostgres, postgresMissing } from "./postgres-find.ts";
 export { type Proc, type ProcOptions, startProcess } from "./process.ts";
 export { waitFor } from "./wait.ts";
 export { type Language, languages, type WorkerCommand, workerCommand } from "./workers.ts";

@@ -1,10 +1,11 @@
 import { execFile } from "node:child_process";
-import { accessSync, constants, readdirSync, realpathSync } from "node:fs";
-import { chown, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir, userInfo } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { freePort } from "./port.ts";
+import { makeData, owner, postgresUser, runAs } from "./postgres-data.ts";
+import { findPostgres } from "./postgres-find.ts";
 import { type Proc, startProcess } from "./process.ts";
 import { waitFor } from "./wait.ts";
 
@@ -38,7 +39,6 @@ export type PostgresServer = {
 };
 
 const run = promisify(execFile);
-const owner = "muster";
 
 /** Starts a Postgres of its own in a temporary folder and returns when it takes connections. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
@@ -47,15 +47,13 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const port = options.port ?? (await freePort());
   const url = `postgres://${owner}@127.0.0.1:${port}/${owner}`;
   const scratch = await mkdtemp(join(tmpdir(), "muster-postgres-"));
-  const data = join(scratch, "data");
-  const asUser = await unprivileged(scratch);
-  const argv = [...asUser, join(bin, "postgres"), "-D", data, "-p", String(port), ...settings(options)];
   let proc: Proc | undefined;
+  let argv: string[] = [];
   const start = async (): Promise<void> => {
     proc = startProcess(`postgres:${port}`, argv, { LC_ALL: "C" });
     const { lines } = proc;
     await proc
-      .waitForLine(/database system is ready to accept connections/, 20_000)
+      .waitForLine(/database system is ready to accept connections/, 60_000)
       .catch((cause: unknown) => {
         const said = lines.find((line) => line.includes("FATAL")) ?? lines.at(-1) ?? "it said nothing";
         throw new Error(`postgres on port ${port} did not start: ${said}`, { cause });
@@ -80,10 +78,11 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     return (await run(join(bin, "psql"), args)).stdout.trim();
   };
   try {
-    const initdb = [...asUser, join(bin, "initdb"), "-D", data, "-U", owner, "-A", "trust"];
-    await run("env", ["LC_ALL=C", ...initdb, "-E", "UTF8", "--no-locale", "--no-sync", "--no-instructions"]);
+    const user = await postgresUser();
+    const data = await makeData(bin, scratch, user);
+    const program = [...runAs(user, true), join(bin, "postgres")];
+    argv = [...program, "-D", data, "-p", String(port), ...settings(options)];
     await start();
-    await run(join(bin, "createdb"), ["-h", "127.0.0.1", "-p", String(port), "-U", owner, owner]);
   } catch (error) {
     await kill();
     await rm(scratch, { recursive: true, force: true });
@@ -109,45 +108,6 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   };
 }
 
-/** The folder with PostgreSQL's programs: `MUSTER_POSTGRES_BIN`, the PATH, or Debian's; undefined if there is none. */
-export function findPostgres(): string | undefined {
-  const chosen = process.env["MUSTER_POSTGRES_BIN"];
-  const onPath = (process.env["PATH"] ?? "").split(delimiter);
-  return [...(chosen ? [chosen] : []), ...onPath, ...debianFolders()].map(withAllPrograms).find(Boolean);
-}
-
-/**
- * Why tests with Postgres cannot run here, for `describe.skipIf`; undefined where they can.
- * In CI they always run, so that a missing server fails.
- */
-export function postgresMissing(): string | undefined {
-  if (findPostgres() !== undefined || process.env["CI"]) return undefined;
-  return "skipped: no PostgreSQL on this machine";
-}
-
-function debianFolders(): string[] {
-  const root = "/usr/lib/postgresql";
-  try {
-    const versions = readdirSync(root).sort((a, b) => Number(b) - Number(a));
-    return versions.map((version) => join(root, version, "bin"));
-  } catch {
-    return [];
-  }
-}
-
-/** The folder that all programs are in, if they are; distributions link only some of them into the PATH. */
-function withAllPrograms(folder: string): string | undefined {
-  try {
-    const real = dirname(realpathSync(join(folder, "postgres")));
-    for (const program of ["initdb", "postgres", "createdb", "psql"]) {
-      accessSync(join(real, program), constants.X_OK);
-    }
-    return real;
-  } catch {
-    return undefined;
-  }
-}
-
 function settings(options: PostgresOptions): string[] {
   const all = {
     listen_addresses: "127.0.0.1",
@@ -157,17 +117,6 @@ function settings(options: PostgresOptions): string[] {
     ...options.settings,
   };
   return Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-}
-
-/** Postgres refuses to run as root: then the command to run it as somebody else, who gets the folder. */
-async function unprivileged(folder: string): Promise<string[]> {
-  if (userInfo().uid !== 0) return [];
-  const passwd = await readFile("/etc/passwd", "utf8");
-  const users = passwd.split("\n").map((line) => line.split(":"));
-  const user = ["postgres", "nobody"].flatMap((name) => users.find((one) => one[0] === name) ?? []);
-  const [, , uid = "65534", gid = "65534"] = user;
-  await chown(folder, Number(uid), Number(gid));
-  return ["setpriv", `--reuid=${uid}`, `--regid=${gid}`, "--clear-groups"];
 }
 
 /** Pids of the sessions and helpers of a server, where the system tells them. */

@@ -305,13 +305,16 @@ describe.skipIf(missing !== undefined)(missing ?? "a Postgres that fails", { tim
     const waiting = codeOf(ledger.transaction().query("select 1"));
     const frozen = await sessionsOf(database, "closing");
     frozen.forEach((pid) => process.kill(pid, "SIGSTOP"));
-    const startedAt = performance.now();
-    await ledger.close();
-    await ledger.close();
-    expect(await asleep).toBe("unreachable");
-    expect(await waiting).toBe("unreachable");
-    expect(performance.now() - startedAt).toBeLessThan(5000);
-    frozen.forEach((pid) => process.kill(pid, "SIGCONT"));
+    try {
+      const startedAt = performance.now();
+      await ledger.close();
+      await ledger.close();
+      expect(await asleep).toBe("unreachable");
+      expect(await waiting).toBe("unreachable");
+      expect(performance.now() - startedAt).toBeLessThan(5000);
+    } finally {
+      frozen.forEach((pid) => process.kill(pid, "SIGCONT"));
+    }
     expect(await codeOf(ledger.write(write(message()), idle))).toBe("unreachable");
     expect(await codeOf(ledger.write(write(message())))).toBe("unreachable");
     expect(await codeOf(ledger.lookUp(message()))).toBe("unreachable");

@@ -104,6 +104,8 @@ async def test_what_has_no_answer_is_unknown_and_safe_to_publish_again(
             with pytest.raises(PublishError) as raised:
                 await publisher.publish(subject, {"n": 2}, event_id="e2")
             assert raised.value.code == "unreachable"
+            with pytest.raises(PublishError, match="it was not sent"):
+                await publisher.publish(subject, {"n": 3}, event_id="e3")
             free_server.start()
             waiting = asyncio.create_task(publisher.publish(subject, {"n": 1}, event_id="e1"))
             # The dedupe window outlives the server.

@@ -1,16 +1,18 @@
-// JSON documents from a file or from standard input.
+// Documents from a file or from standard input.
 import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
+import { parse } from "yaml";
 import { CliError } from "./client.ts";
 
-/** The JSON in the file, or on standard input for `-`. */
-export async function readJson(file: string): Promise<unknown> {
+/** The YAML or JSON in the file, or on standard input for `-`; JSON is YAML too. */
+export async function readDocument(file: string): Promise<unknown> {
   const name = file === "-" ? "standard input" : file;
   const source = await read(file, name);
   try {
-    return JSON.parse(source) as unknown;
+    // Aliases can make a small file a huge document; a group needs none.
+    return parse(source, { version: "1.2", schema: "core", maxAliasCount: 0, prettyErrors: true }) as unknown;
   } catch (error) {
-    throw new CliError(`${name} is not JSON: ${(error as Error).message}`, 2);
+    throw new CliError(`${name} is neither YAML nor JSON: ${(error as Error).message}`, 2);
   }
 }
 

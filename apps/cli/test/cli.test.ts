@@ -79,6 +79,35 @@ test("plans a change as what is and what would be, and what needs a restart", as
   expect([refused.code, refused.out]).toEqual([1, ""]);
 });
 
+test("takes a group as YAML, with its comments", async () => {
+  const yaml = `# billing, as it is
+spec:
+  stream: ORDERS
+  group: billing # the durable name too
+  subjects: [orders.>]
+  contracts:
+    - order.v1
+  ack_wait_ms: 5000
+stream: { retention: workqueue }
+`;
+  const { out, err } = await muster(["groups", "plan", "-f", "-"], { input: yaml });
+  expect([out, err]).toEqual(["group billing of stream ORDERS is at revision 2: nothing to do\n", ""]);
+});
+
+test.each([
+  ["an alias", "spec: &a {stream: S}\nstream: *a\n"],
+  ["a billion laughs", `a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nspec: [*c, *c]\n`],
+  ["a key twice", "spec: {}\nspec: {}\n"],
+  ["two documents", "spec: {}\n---\nspec: {}\n"],
+  ["neither", '{"spec": '],
+  ["a text", "just words"],
+  ["nothing", ""],
+])("refuses a group file that holds %s", async (_name, input) => {
+  const { code, out, err } = await muster(["groups", "apply", "-f", "-"], { input });
+  expect([code, out]).toEqual([2, ""]);
+  expect(err).toMatch(/^muster: (standard input is neither YAML nor JSON|- holds no spec)/);
+});
+
 test("lists groups and shows one", async () => {
   expect((await muster(["groups", "list"])).out).toMatch(
     /^stream +group +mode +ledger +members[^\n]*\nORDERS +billing +pull +kv +none/,

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { Client } from "../client.ts";
 import { CliError } from "../client.ts";
-import { readJson } from "../input.ts";
+import { readDocument } from "../input.ts";
 import { type Format, print } from "../output.ts";
 import { list, table } from "../table.ts";
 import { planned } from "./plan-words.ts";
@@ -45,7 +45,7 @@ export function addGroups(program: Command, client: () => Client, format: () => 
 
 function withGroupFile(command: Command): Command {
   return command
-    .requiredOption("-f, --file <file>", "the spec as JSON; - reads standard input")
+    .requiredOption("-f, --file <file>", "the group as YAML or JSON; - reads standard input")
     .option("--retention <kind>", "of a new stream: workqueue, limits or interest")
     .option("--max-age-ms <n>", "drop messages older than this", toNumber)
     .option("--replicas <n>", "copies in a cluster", toNumber)
@@ -62,7 +62,7 @@ type ApplyOptions = {
 
 /** A file is a spec, or `{"spec": …, "stream": …}`; the flags stand above it. */
 async function inputOf(options: ApplyOptions): Promise<ApplyInput> {
-  const document = (await readJson(options.file)) as { spec?: unknown; stream?: unknown } | null;
+  const document = (await readDocument(options.file)) as { spec?: unknown; stream?: unknown } | null;
   if (typeof document !== "object" || document === null)
     throw new CliError(`${options.file} holds no spec`, 2);
   const isWrapped = typeof document.spec === "object";

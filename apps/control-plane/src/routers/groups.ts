@@ -1,23 +1,10 @@
 import { z } from "zod";
 import { applyGroup } from "../groups/apply.ts";
 import { getGroup } from "../groups/get.ts";
+import { GroupFile } from "../groups/group-file.ts";
 import { listGroups } from "../groups/list.ts";
 import { planGroup } from "../groups/plan.ts";
-import { SpecInput } from "../groups/spec-input.ts";
 import { procedure } from "../trpc.ts";
-
-const StreamInput = z.strictObject({
-  retention: z.enum(["workqueue", "limits", "interest"]).optional(),
-  max_age_ms: z
-    .int()
-    .min(0)
-    .max(10 * 365 * 86_400_000)
-    .optional(),
-  replicas: z.int().min(1).max(5).optional(),
-  storage: z.enum(["file", "memory"]).optional(),
-});
-
-const GroupInput = z.strictObject({ spec: SpecInput, stream: StreamInput.default({}) });
 
 /**
  * Groups: make one, say what that would do, look at all, look at one. A plain object, because
@@ -25,12 +12,12 @@ const GroupInput = z.strictObject({ spec: SpecInput, stream: StreamInput.default
  */
 export const groups = {
   apply: procedure
-    .input(GroupInput)
+    .input(GroupFile)
     .mutation(({ ctx, input }) => applyGroup(ctx.nats.current(), input.spec, input.stream)),
 
   // It changes nothing, but a spec may be larger than what a URL holds, so it is posted.
   plan: procedure
-    .input(GroupInput)
+    .input(GroupFile)
     .mutation(({ ctx, input }) => planGroup(ctx.nats.current(), input.spec, input.stream)),
 
   list: procedure.query(({ ctx }) => listGroups(ctx.nats.current())),

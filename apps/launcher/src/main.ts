@@ -8,6 +8,7 @@ const help = `Usage: ./muster <command>
   up              NATS, control plane and one worker of each language until Ctrl-C
   dev             the same fleet, reloading on change (pnpm turbo dev)
   worker ts|go|py run one worker with the environment given (--conformance: the one the scenarios use)
+  conformance ts|go|py   the scenarios of the worker protocol against a worker (--help; or -- <any command>)
   bench [name]    benchmarks against the raw client (default: core)
   doctor tools    versions found, and how to mend what is missing
   groups, orders, dlq, verify …   the control plane's commands (./muster groups --help)
@@ -21,7 +22,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 
 /** Commands that explain themselves; of the others the list says it all. */
-const explained = ["demo", "resolve"];
+const explained = ["demo", "resolve", "conformance"];
 
 async function main(): Promise<number> {
   if (!explained.includes(command) && args.some((word) => word === "--help" || word === "-h")) {
@@ -51,6 +52,8 @@ async function main(): Promise<number> {
     case "bench":
       setUp({ nats: true });
       return (await import("./bench.ts")).bench(args);
+    case "conformance":
+      return (await import("./conformance.ts")).conformance(args);
     case "doctor":
       return (await import("./doctor.ts")).doctorTools();
     case "resolve":

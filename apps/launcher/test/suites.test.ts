@@ -1,7 +1,7 @@
 import { expect, test, vi } from "vitest";
 import { runSuites } from "../src/test/run.ts";
 import { checks, type Suite } from "../src/test/suite.ts";
-import { conformanceEnv } from "../src/test/suites.ts";
+import { conformanceSuites } from "../src/test/conformance.ts";
 
 const node = process.execPath;
 const good: Suite = { name: "good", run: checks([node, "-e", "0"], [node, "-e", "0"]) };
@@ -62,13 +62,17 @@ test("a suite that cannot run says why, counts as failed, and the next one still
   expect(lines.at(-1)).toBe("2 passed, 1 failed");
 });
 
-test("the scenarios run in the languages that are there and asked for", () => {
-  const langs = (missing: { go?: string; py?: string }): string | undefined =>
-    conformanceEnv({ missing })["MUSTER_TEST_LANGS"];
+test("the scenarios have a suite for each language that is asked for; one that is missing says why", () => {
+  const suites = (missing: { go?: string; py?: string }): string[] =>
+    conformanceSuites({ missing }).map(({ name, skip }) => (skip === undefined ? name : `${name}: ${skip}`));
   vi.stubEnv("MUSTER_TEST_LANGS", undefined);
-  expect(langs({})).toBe("ts,go,py");
-  expect(langs({ go: "left out" })).toBe("ts,py");
+  expect(suites({})).toEqual(["conformance ts", "conformance go", "conformance py"]);
+  expect(suites({ go: "left out" })).toEqual([
+    "conformance ts",
+    "conformance go: left out",
+    "conformance py",
+  ]);
   vi.stubEnv("MUSTER_TEST_LANGS", "go,py");
-  expect(langs({ py: "left out" })).toBe("go");
+  expect(suites({})).toEqual(["conformance go", "conformance py"]);
   vi.unstubAllEnvs();
 });

@@ -1,4 +1,4 @@
-export { type Group, type GroupOptions, openGroup } from "./group.ts";
-export { joinWorker, testLanguages } from "./member.ts";
-export { type Message, order, publish } from "./publish.ts";
-export { provision } from "./provision.ts";
+export { runScenarios, type RunOptions } from "./runner.ts";
+export { type Result, type Scenario, scenario, type Status } from "./scenario.ts";
+export { scenarios } from "./scenarios/index.ts";
+export { uncovered } from "./uncovered.ts";

@@ -6,12 +6,14 @@ import { suites } from "./suites.ts";
 /** Runs all suites or the named ones; gives the exit code. */
 export async function test(names: readonly string[], ready: Ready): Promise<number> {
   const all = suites(ready);
-  const unknown = names.filter((name) => !all.some((suite) => suite.name === name));
+  // `conformance` stands for all of `conformance ts`, `conformance go`, `conformance py`.
+  const isMeant = ({ name }: Suite, word: string): boolean => name === word || name.startsWith(`${word} `);
+  const unknown = names.filter((name) => !all.some((suite) => isMeant(suite, name)));
   if (unknown.length > 0) {
     say(`no suite ${unknown.join(", ")}; there are ${all.map((suite) => suite.name).join(", ")}`);
     return 2;
   }
-  const chosen = all.filter(({ name }) => names.length === 0 || names.includes(name));
+  const chosen = all.filter((suite) => names.length === 0 || names.some((name) => isMeant(suite, name)));
   const isCi = Boolean(process.env["CI"]);
   return runSuites(chosen, { isCi, print: (text) => void process.stdout.write(`${text}\n`) });
 }
@@ -31,7 +33,7 @@ export async function runSuites(
     const seconds = Math.round((performance.now() - began) / 1000);
     const skipped = count.skipped > 0 ? `, ${count.skipped} skipped` : "";
     const line = `${count.passed} passed, ${count.failed} failed${skipped}  (${seconds} s)`;
-    print(`${suite.name.padEnd(12)} ${line}${reason === undefined ? "" : `  ${reason}`}`);
+    print(`${suite.name.padEnd(14)} ${line}${reason === undefined ? "" : `  ${reason}`}`);
     counts.push(count);
   }
   const { passed, failed } = sum(counts);

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { languages } from "@muster/testkit";
 import type { Ready } from "../setup/index.ts";
 import { root } from "../setup/tools.ts";
+import { conformanceSuites } from "./conformance.ts";
 import { go, py } from "./languages.ts";
 import { checks, type Suite } from "./suite.ts";
 import { tree } from "./tree.ts";
@@ -32,6 +32,7 @@ export function suites(ready: Ready): Suite[] {
         "packages/contracts",
         "packages/testkit",
         "packages/worker-core",
+        "packages/conformance",
         "apps/worker-ts",
         "apps/control-plane",
         "apps/cli",
@@ -39,14 +40,7 @@ export function suites(ready: Ready): Suite[] {
     },
     { name: "go", skip: ready.missing.go, run: go },
     { name: "py", skip: ready.missing.py, run: py },
-    { name: "conformance", without, run: vitest(["packages/conformance"], conformanceEnv(ready)) },
+    ...conformanceSuites(ready),
     { name: "e2e", without, run: vitest(["apps/launcher"]) },
   ];
-}
-
-/** The languages that are there; of them those that `MUSTER_TEST_LANGS` names, where it does. */
-export function conformanceEnv({ missing }: Ready): Record<string, string> {
-  const asked = process.env["MUSTER_TEST_LANGS"]?.split(",") ?? languages;
-  const there = languages.filter((language) => language === "ts" || missing[language] === undefined);
-  return { MUSTER_TEST_LANGS: there.filter((language) => asked.includes(language)).join(",") };
 }

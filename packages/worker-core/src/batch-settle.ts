@@ -87,7 +87,10 @@ export class BatchSettlement {
     tx: LedgerTransaction | undefined,
   ): Promise<readonly Ready[]> {
     const { settlement, ledger, steps } = this.#parts;
-    const done = ready.filter((_, i) => outcomes !== undefined && !(outcomes[i] instanceof Error));
+    const done = ready.filter((_, i) => {
+      const outcome = outcomes?.[i];
+      return outcomes !== undefined && !(outcome instanceof Error) && encodeResult(outcome).ok;
+    });
     if (tx?.isOpen !== true) {
       await Promise.all(
         done.map((one) =>
@@ -128,7 +131,7 @@ export class BatchSettlement {
     writes: readonly RowWrite[],
     tx: LedgerTransaction | undefined,
   ): Promise<readonly Ready[]> {
-    const { ledger, settlement, steps } = this.#parts;
+    const { ledger, settlement } = this.#parts;
     try {
       const written = await ledger.writeAll(writes, tx);
       if (written.every(Boolean)) {
@@ -137,10 +140,19 @@ export class BatchSettlement {
       }
       return await this.#withoutThoseInTheWay(good, written);
     } catch (error) {
-      for (const one of good) {
-        steps.broken(one.delivery.held, error);
-      }
+      await Promise.all(good.map((one) => this.#notCommitted(one, error)));
       return [];
+    }
+  }
+
+  /** An outage counts nothing; what the handler did and could not be committed is its failure. */
+  async #notCommitted(one: Ready, error: unknown): Promise<void> {
+    const { settlement, steps } = this.#parts;
+    if (isUnreachable(error)) {
+      steps.broken(one.delivery.held, error);
+    } else {
+      one.delivery.tx = undefined;
+      await this.#guard(one, settlement.threw(one.delivery, error));
     }
   }
 

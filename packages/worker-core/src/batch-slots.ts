@@ -217,6 +217,7 @@ export class BatchSlots implements Intake {
     const tx = transaction();
     for (const { delivery } of ready) {
       delivery.startedAt = Date.now();
+      delivery.isStarted = true;
       delivery.tx = tx;
     }
     // A context is also the message as the handler sees it: what it does not ask for is not read.

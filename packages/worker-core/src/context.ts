@@ -39,6 +39,8 @@ export interface Handled {
   readonly message: Message;
   /** The attempt the handler is in, 1-based. */
   attempt: number;
+  /** True once the handler was started: what dies before that was no attempt of this delivery. */
+  isStarted?: boolean;
   /** Undefined until it was needed. */
   attempts?: { readonly record: AttemptsRecord | undefined } | undefined;
   tx?: Transaction | undefined;

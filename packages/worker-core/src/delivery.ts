@@ -203,6 +203,7 @@ function newDelivery(held: Held, contract: string): Delivery {
     attempts: undefined,
     contract,
     attempt: 1,
+    isStarted: false,
     startedAt: Date.now(),
     tx: undefined,
   };

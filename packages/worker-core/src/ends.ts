@@ -87,7 +87,7 @@ export class Ends {
     if (held !== undefined) {
       this.#stats.settled(performance.now() - held.receivedAt);
     }
-    if (attempt > 0) {
+    if (delivery.isStarted === true) {
       this.#tellAttempt(outcome, fields.reason);
     }
     if (this.#events.hasSettledListener) {

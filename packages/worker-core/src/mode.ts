@@ -163,7 +163,7 @@ function openQueue(parts: ModeParts, handlers: Handlers): { queue: Queue; letter
   connection.nats.subscribe(memberSubject("core", config.group, config.workerId, "replay"), {
     callback: (error, msg) => {
       if (error === null) {
-        const taken = parts.mayPull() && queue.takeMsg(msg, readReplaySubject(msg));
+        const taken = parts.mayPull() && queue.replay(msg, readReplaySubject(msg));
         msg.respond(JSON.stringify(taken ? { ok: true } : { ok: false, error: "takes no messages now" }));
       }
     },

@@ -36,6 +36,8 @@ interface InHand {
   readonly message: Message;
   readonly attempt: 1;
   readonly startedAt: number;
+  /** The handler was started. */
+  isStarted: boolean;
 }
 
 /**
@@ -73,7 +75,7 @@ export class Queue implements Source, Intake {
       this.#subscriptions = subjects().map((subject) =>
         connection.nats.subscribe(subject, {
           queue: group,
-          callback: (error, msg) => (error === null ? void this.takeMsg(msg) : undefined),
+          callback: (error, msg) => (error === null ? this.#receive(msg) : undefined),
         }),
       );
     } else if ((this.#isClosed || !mayTake()) && isOpen) {
@@ -81,23 +83,18 @@ export class Queue implements Source, Intake {
     }
   }
 
-  /** Takes a core message, also one that is replayed; false when there is no room for it. */
-  takeMsg(msg: Msg, subject?: string): boolean {
-    const { mostWaiting, letters } = this.#parts;
-    const message = coreMessage(msg, this.#parts.group, subject);
-    const isFull = this.count >= mostWaiting();
-    if (isFull) {
-      letters.lost(message, "no room", !this.#isFull);
-    } else {
-      this.take(message);
+  /** Takes a dead letter that is replayed; false when there is no room for it: it stays where it is. */
+  replay(msg: Msg, subject: string): boolean {
+    if (this.count >= this.#parts.mostWaiting()) {
+      return false;
     }
-    this.#isFull = isFull;
-    return !isFull;
+    this.take(coreMessage(msg, this.#parts.group, subject));
+    return true;
   }
 
   take(message: Message): void {
     this.#parts.ends.step("received", message);
-    this.#waiting.push({ message, attempt: 1, startedAt: Date.now() });
+    this.#waiting.push({ message, attempt: 1, startedAt: Date.now(), isStarted: false });
     this.pump();
   }
 
@@ -123,6 +120,18 @@ export class Queue implements Source, Intake {
     await this.#parts.letters.drain();
   }
 
+  #receive(msg: Msg): void {
+    const { mostWaiting, letters, group } = this.#parts;
+    const message = coreMessage(msg, group);
+    const isFull = this.count >= mostWaiting();
+    if (isFull) {
+      letters.lost(message, "no room", !this.#isFull);
+    } else {
+      this.take(message);
+    }
+    this.#isFull = isFull;
+  }
+
   async #run(inHand: InHand): Promise<void> {
     const { contracts, contractNames, handlers, handler } = this.#parts;
     const { message } = inHand;
@@ -143,6 +152,7 @@ export class Queue implements Source, Intake {
       this.#fail(inHand, contract, { reason: "invalid", errorClass: "InvalidMessage", error: verdict.error });
       return this.#end(inHand);
     }
+    inHand.isStarted = true;
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the JSON Schema has judged the value
     handlers.start(handler, verdict.value as never, inHand, {
       onEnd: (end) => {

@@ -140,7 +140,17 @@ export class Settlement {
     const content = { status: "done" as const, result };
     for (let round = 1; round <= 2; round++) {
       const hadTransaction = delivery.tx?.isOpen === true;
-      if (await ledger.write({ message, lookUp: delivery.lookUp, content }, delivery.tx)) {
+      let isWritten: boolean;
+      try {
+        isWritten = await ledger.write({ message, lookUp: delivery.lookUp, content }, delivery.tx);
+      } catch (error) {
+        if (hadTransaction && !isUnreachable(error)) {
+          // What the handler did cannot be committed (a deferred constraint, say): its failure, and it counts.
+          return this.threw(delivery, error);
+        }
+        throw error;
+      }
+      if (isWritten) {
         return this.written(delivery);
       }
       if (await this.#dead.isDecidedElsewhere(delivery)) {

@@ -169,6 +169,7 @@ export class Slots implements Intake {
       return;
     }
     delivery.startedAt = Date.now();
+    delivery.isStarted = true;
     delivery.tx = transaction();
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the JSON Schema has judged the value
     handlers.start(handler, value as never, delivery, this.#listenTo({ delivery, value, isSuspect: false }));

@@ -188,8 +188,10 @@ export class Work {
   }
 
   #say(code: string, error: string): void {
-    if (this.#said !== error) {
-      this.#said = error;
+    // Once for each revision: who mends the spec and still has it wrong is told again.
+    const said = `${this.#parts.base.spec.revision} ${error}`;
+    if (this.#said !== said) {
+      this.#said = said;
       const message = code === "unreachable" ? "ledger cannot be opened" : "spec cannot be used";
       this.#parts.base.log.error({ code, error }, message);
     }

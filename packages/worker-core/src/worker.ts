@@ -161,9 +161,11 @@ export class Worker<T extends ZodType = ZodType> {
       return;
     }
     this.#hasJoined = true;
+    work.wake();
+    // In a queue group what is published before the server knows the subscriptions passes unseen.
+    await connection.flush();
     this.#log.info({ state: this.state, revision: base.spec.revision }, "joined");
     this.#events.emit("joined");
-    work.wake();
     void this.#beat(base, work);
   }
 

@@ -92,8 +92,15 @@ export async function runEngine(
   const metrics = new Metrics(
     { stream: loaded.stream, group: loaded.group, member: config.workerId, coreVersion: "", appVersion: "" },
     () => ({
-      ...{ inFlight: 0, held: 0, concurrency: 0, suspects: 0, specRevision: 0 },
-      ...{ isDegraded: false, isBreakerOpen: false, isPaused: false, isReady: true },
+      inFlight: 0,
+      held: 0,
+      concurrency: 0,
+      suspects: 0,
+      specRevision: 0,
+      isDegraded: false,
+      isBreakerOpen: false,
+      isPaused: false,
+      isReady: true,
     }),
   );
   const stats = new Stats(metrics);

@@ -76,7 +76,12 @@ export const batch: Scenario[] = [
 
   scenario("batch-bound", "PULL-2 BATCH-1", "a member holds at most twice its concurrency", async (lab) => {
     const site = await lab.ownServer();
-    const group = await lab.group({ on: site, ...mode({ size: 2, wait_ms: 50 }), concurrency: 2 });
+    const group = await lab.group({
+      on: site,
+      ...mode({ size: 2, wait_ms: 50 }),
+      concurrency: 2,
+      ack_wait_ms: 30_000,
+    });
     const held = await countHeld(site.nc, group);
     await sendMany(group, 16, "block;ms=200");
     await joinBatch(lab, group);

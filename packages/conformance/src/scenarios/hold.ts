@@ -43,7 +43,7 @@ export const hold: Scenario[] = [
 
   scenario("hold-bound", "PULL-2", "a member holds at most twice its concurrency", async (lab) => {
     const site = await lab.ownServer();
-    const group = await lab.group({ on: site, concurrency: 3 });
+    const group = await lab.group({ on: site, concurrency: 3, ack_wait_ms: 30_000 });
     const held = await countHeld(site.nc, group);
     for (let n = 0; n < 20; n++) await group.send({ eventId: `h.${n}`, directive: "block;ms=250" });
     lab.join(group);

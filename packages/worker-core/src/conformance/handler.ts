@@ -57,7 +57,16 @@ function withShared(message: BatchMessage<unknown>, batch: BatchContext): Contex
   const { eventId, attempt, history, subject, headers, sequence, replayNumber, signal } = message;
   const { nats, log } = batch;
   return {
-    ...{ eventId, attempt, history, subject, headers, sequence, replayNumber, signal, nats, log },
+    eventId,
+    attempt,
+    history,
+    subject,
+    headers,
+    sequence,
+    replayNumber,
+    signal,
+    nats,
+    log,
     // Asking for it is an error where there is none.
     get tx() {
       return batch.tx;

@@ -42,10 +42,15 @@ async function main(): Promise<number> {
       const { missing } = setUp(args.includes("--help") ? {} : { nats: true, go: true, py: true });
       return (await import("./demo/main.ts")).demo(args, missing);
     }
-    case "test":
-      return (await import("./test/run.ts")).test(args, setUp({ nats: true, go: true, py: true }));
-    case "up":
-      return (await import("./up.ts")).up(args, setUp({ nats: true, go: true, py: true }));
+    // Set-up comes before the import: what is imported needs the packages that it brings.
+    case "test": {
+      const ready = setUp({ nats: true, go: true, py: true });
+      return (await import("./test/run.ts")).test(args, ready);
+    }
+    case "up": {
+      const ready = setUp({ nats: true, go: true, py: true });
+      return (await import("./up.ts")).up(args, ready);
+    }
     case "dev":
       setUp({ nats: true, go: true, py: true });
       return (await import("./dev.ts")).dev();

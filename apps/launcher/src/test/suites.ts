@@ -13,7 +13,10 @@ const bin = (name: string): string => join(root, "node_modules/.bin", name);
 /** All suites, the quick ones first. */
 export function suites(ready: Ready): Suite[] {
   const typed = ["contracts", "testkit", "worker-core", "conformance"].map((name) => `packages/${name}`);
-  typed.push(...["control-plane", "cli", "worker-ts", "launcher"].map((name) => `apps/${name}`), "benchmarks");
+  typed.push(
+    ...["control-plane", "cli", "worker-ts", "launcher"].map((name) => `apps/${name}`),
+    "benchmarks",
+  );
   const there = typed.filter((folder) => existsSync(join(root, folder, "tsconfig.json")));
   const without = Object.values(ready.missing);
   return [

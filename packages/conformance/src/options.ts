@@ -10,7 +10,7 @@ The command must become the worker itself (exec): signals go to its process.
   --json               one object on the last line: {scenarios: [{id, requirement, status, detail, …}]}
   --only <id>          play this scenario; may be given several times
   --allow-unsupported  a worker that says what it does not support may pass; the list is printed
-  --parallel <n>       scenarios at once (default: 6)
+  --parallel <n>       scenarios at once (default: 8)
   --logs               print what the workers of a failed scenario said
   --list               print scenarios and requirements, and play nothing
 
@@ -40,7 +40,7 @@ export function readOptions(args: readonly string[], all: readonly Scenario[]): 
   const argv = dashes === -1 ? [] : args.slice(dashes + 1);
   const flags = new Set<string>();
   const only: string[] = [];
-  let parallel = 6;
+  let parallel = 8;
   let language: Language | undefined;
   while (own.length > 0) {
     const word = own.shift() ?? "";

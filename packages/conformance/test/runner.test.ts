@@ -127,8 +127,10 @@ describe("runner", () => {
 
   test("a scenario that fails while the machine is busy is played once more, and the result says so", async () => {
     let tries = 0;
-    const late = one("late", async () => {
+    const late = one("late", async (lab) => {
       tries += 1;
+      // On a stream that the first try has not seen.
+      expect((await (await lab.group()).send({})).seq).toBe(1);
       if (tries === 1) throw new Error("too late");
     });
     const wrong = one("wrong", async () => {

@@ -163,7 +163,7 @@ func (s *batchSlots) runBatch(ctx context.Context, messages []*message) {
 	})
 	ready := make([]*delivery, 0, len(messages))
 	for _, d := range prepared {
-		if d != nil && !(d.isSuspect && s.park(d)) {
+		if d != nil && (!d.isSuspect || !s.park(d)) {
 			ready = append(ready, d)
 		}
 	}

@@ -25,6 +25,14 @@ var bodyErrors = map[string]string{
 // that one replaces what is not UTF-8 and lone surrogates without a word. The code is that of the
 // first rule broken, "" for none.
 func parseBody(body []byte) (value any, code string) {
+	if value, ok := parseWhole(body); ok {
+		return value, ""
+	}
+	return byTheRules(body)
+}
+
+// byTheRules looks at one rule after the other.
+func byTheRules(body []byte) (value any, code string) {
 	switch {
 	case len(body) == 0:
 		return nil, "empty"

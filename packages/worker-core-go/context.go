@@ -112,11 +112,11 @@ func (l *deliveryLog) attrs() []slog.Attr {
 // runContext is a handler's context. The standard one is made when somebody asks for more than the
 // deadline: a timer for each message would cost more than most handlers.
 type runContext struct {
-	parent   context.Context //nolint:containedctx // It is a context itself.
+	parent   context.Context
 	deadline time.Time
 
 	mu      sync.Mutex
-	std     context.Context //nolint:containedctx // It is a context itself.
+	std     context.Context
 	cancel  context.CancelFunc
 	isEnded bool
 }
@@ -138,8 +138,8 @@ func (c *runContext) made() context.Context {
 	return c.std
 }
 
-// end is for when the handler has returned.
-func (c *runContext) end() {
+// returned is for when the handler has.
+func (c *runContext) returned() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.isEnded = true

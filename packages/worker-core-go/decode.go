@@ -20,21 +20,23 @@ func typed[T any](handler Handler[T]) handlerFunc {
 	}
 }
 
-func valueAs[T any](value any) (decoded T, err error) {
+func valueAs[T any](value any) (decoded T, err error) { //nolint:ireturn // The handler's type may be one.
 	if same, ok := value.(T); ok {
 		return same, nil
 	}
-	data, err := encodeJSON(exactKeys(value, reflect.TypeFor[T]()))
-	if err == nil {
-		err = json.Unmarshal(data, &decoded)
+	if assign := assignerOf(reflect.TypeFor[T]()); assign != nil {
+		err = assign(value, reflect.ValueOf(&decoded).Elem())
+	} else {
+		var data []byte
+		if data, err = encodeJSON(exactKeys(value, reflect.TypeFor[T]())); err == nil {
+			err = json.Unmarshal(data, &decoded)
+		}
 	}
 	if err != nil {
 		err = fmt.Errorf("the contract's value is no %s: %w", reflect.TypeFor[T](), err)
 	}
 	return decoded, err
 }
-
-var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
 // exactKeys drops what a struct has no field for by its exact name: encoding/json would also fill
 // `amount` from a key `Amount`.

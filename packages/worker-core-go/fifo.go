@@ -12,7 +12,7 @@ func (f *fifo[T]) len() int { return len(f.items) - f.head }
 func (f *fifo[T]) push(item T) { f.items = append(f.items, item) }
 
 // peek is the oldest, left where it is; false: there is none.
-func (f *fifo[T]) peek() (item T, ok bool) {
+func (f *fifo[T]) peek() (item T, ok bool) { //nolint:ireturn // Of items of any type.
 	if f.len() == 0 {
 		return item, false
 	}
@@ -20,7 +20,7 @@ func (f *fifo[T]) peek() (item T, ok bool) {
 }
 
 // shift takes the oldest; false: there is none.
-func (f *fifo[T]) shift() (item T, ok bool) {
+func (f *fifo[T]) shift() (item T, ok bool) { //nolint:ireturn // Of items of any type.
 	if item, ok = f.peek(); !ok {
 		return item, false
 	}

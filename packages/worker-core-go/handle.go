@@ -117,7 +117,7 @@ func (h *handlers) add(r *handling) {
 }
 
 func (h *handlers) end(r *handling, o handled) (isLate bool) {
-	r.runContext.end()
+	r.returned()
 	now := time.Now()
 	h.mu.Lock()
 	r.prev.next, r.next.prev = r.next, r.prev

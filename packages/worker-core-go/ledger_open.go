@@ -7,7 +7,7 @@ import (
 
 // openLedger gives the ledger that the group's spec names. The error is of [CodeUnreachable] or
 // [CodeLedgerSchema] where it cannot be used yet.
-func openLedger(ctx context.Context, spec *Spec, base *base, m *metrics) (ledger, error) {
+func openLedger(ctx context.Context, spec *Spec, base *base, m *metrics) (ledger, error) { //nolint:ireturn // One of three.
 	c := base.config
 	switch spec.Ledger {
 	case ledgerNone:

@@ -107,7 +107,7 @@ func (m *metrics) histograms(name, help, label string) *prometheus.HistogramVec 
 	return h
 }
 
-func (m *metrics) counter(name, help string) prometheus.Counter {
+func (m *metrics) counter(name, help string) prometheus.Counter { //nolint:ireturn // As the client has it.
 	c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	m.into.MustRegister(c)
 	return c

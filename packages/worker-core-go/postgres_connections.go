@@ -30,7 +30,7 @@ type connections struct {
 func newConnections(c Config, most int32, ackWait func() time.Duration) (*connections, error) {
 	config, err := pgxpool.ParseConfig(c.DatabaseURL)
 	if err != nil {
-		return nil, &Error{Code: CodeBadConfig, Message: "DATABASE_URL: is no database URL; write postgres://user:password@host:5432/database"}
+		return nil, &Error{Code: CodeBadConfig, Message: "DATABASE_URL: is no database URL; write postgres://user@host:5432/database"}
 	}
 	config.MaxConns, config.MinConns = most, 0
 	config.MaxConnIdleTime = databaseIdle

@@ -54,7 +54,7 @@ func (t *transaction) Exec(ctx context.Context, sql string, args ...any) (pgconn
 }
 
 // Query runs a statement that gives rows. See [Tx].
-func (t *transaction) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+func (t *transaction) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) { //nolint:ireturn // As pgx has it.
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	conn, err := t.readyLocked(ctx, sql)
@@ -69,7 +69,7 @@ func (t *transaction) Query(ctx context.Context, sql string, args ...any) (pgx.R
 }
 
 // QueryRow runs a statement that gives one row. See [Tx].
-func (t *transaction) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+func (t *transaction) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row { //nolint:ireturn // As pgx has it.
 	rows, err := t.Query(ctx, sql, args...)
 	return &txRow{rows: rows, err: err}
 }
@@ -244,11 +244,11 @@ func (noTransaction) Exec(context.Context, string, ...any) (pgconn.CommandTag, e
 	return pgconn.CommandTag{}, errNoTransaction()
 }
 
-func (noTransaction) Query(context.Context, string, ...any) (pgx.Rows, error) {
+func (noTransaction) Query(context.Context, string, ...any) (pgx.Rows, error) { //nolint:ireturn // As pgx has it.
 	return nil, errNoTransaction()
 }
 
-func (noTransaction) QueryRow(context.Context, string, ...any) pgx.Row {
+func (noTransaction) QueryRow(context.Context, string, ...any) pgx.Row { //nolint:ireturn // As pgx has it.
 	return &txRow{err: errNoTransaction()}
 }
 

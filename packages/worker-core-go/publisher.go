@@ -132,7 +132,7 @@ func (p *Publisher[T]) outgoing(ctx context.Context, item PublishItem[T]) ([]byt
 	for name, value := range item.Header {
 		switch {
 		case !headerNameRe.MatchString(name):
-			return fail(CodeBadHeader, fmt.Sprintf("%s is no header name", headerText(fmt.Sprintf("%q", name), maxText)))
+			return fail(CodeBadHeader, headerText(fmt.Sprintf("%q", name), maxText)+" is no header name")
 		case reservedRe.MatchString(name):
 			return fail(CodeBadHeader, "header "+name+" is set by an option or by Muster itself")
 		case value != "" && !printableRe.MatchString(value):

@@ -166,7 +166,7 @@ type pullListener pull
 func (l *pullListener) onMessage(msg *nats.Msg) {
 	p := (*pull)(l)
 	p.lastMessageAt.Store(time.Now().UnixNano())
-	p.sourceParts.onMessage(msg)
+	p.onMessage(msg)
 }
 
 func (l *pullListener) onEnd() { (*pull)(l).wake() }

@@ -215,7 +215,7 @@ func (q *queue) settle(d *delivery, o handled) {
 	err := o.err
 	if err == nil {
 		if _, invalid := encodeResult(o.result); invalid != nil {
-			err = &invalidResult{invalid}
+			err = &invalidResultError{invalid}
 		}
 	}
 	var permanent *PermanentError
@@ -224,7 +224,7 @@ func (q *queue) settle(d *delivery, o handled) {
 	switch {
 	case err == nil:
 		q.ends.end(d.message, d.Attempt, outcomeDone, endFields{})
-	case errors.As(err, new(*invalidResult)):
+	case errors.As(err, new(*invalidResultError)):
 		q.fail(d, failure{reasonPermanent, "InvalidResult", err.Error()})
 	case errors.As(err, &permanent):
 		q.fail(d, failure{reasonPermanent, "PermanentError", err.Error()})

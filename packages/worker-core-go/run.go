@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	ossignal "os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 )
@@ -47,7 +48,14 @@ func RunBatch[T any](handler BatchHandler[T], options ...Option) {
 	runProcess(options, func(c Config) *Worker { return NewBatch(c, handler) })
 }
 
+// gcPercent: a worker makes much garbage and keeps little. Collecting when the heap has grown fivefold
+// instead of twofold costs a few megabytes and gives a tenth of the CPU time back. GOGC says otherwise.
+const gcPercent = 400
+
 func runProcess(options []Option, newWorker func(Config) *Worker) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	signals := make(chan os.Signal, 2)
 	ossignal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	os.Exit(run(os.Getenv, os.Stderr, signals, func(c Config) *Worker {

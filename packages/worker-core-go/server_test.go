@@ -123,7 +123,7 @@ var groups atomic.Int64
 
 // group is a provisioned group on a stream of its own.
 type group struct {
-	t      *testing.T
+	t      testing.TB
 	server *server
 	nc     *nats.Conn
 	js     jetstream.JetStream
@@ -133,14 +133,14 @@ type group struct {
 }
 
 // newGroup provisions all but the spec, which [group.apply] writes.
-func newGroup(t *testing.T, s *server) *group {
-	t.Helper()
+func newGroup(tb testing.TB, s *server) *group {
+	tb.Helper()
 	nc, err := nats.Connect(s.url, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
-	must(t, err)
-	t.Cleanup(nc.Close)
+	must(tb, err)
+	tb.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)
-	must(t, err)
-	g := &group{t: t, server: s, nc: nc, js: js, stream: fmt.Sprintf("ORDERS%d", groups.Add(1)), name: "billing"}
+	must(tb, err)
+	g := &group{t: tb, server: s, nc: nc, js: js, stream: fmt.Sprintf("ORDERS%d", groups.Add(1)), name: "billing"}
 	g.spec = map[string]any{
 		"v": 1, "stream": g.stream, "group": g.name, "contracts": []string{"order.v1"},
 		"subjects": []string{g.subject("created")}, "ack_wait_ms": 1500, "concurrency": 4, "timeout_ms": 5000,
@@ -150,9 +150,9 @@ func newGroup(t *testing.T, s *server) *group {
 		g.bucket(bucket)
 	}
 	schema, err := os.ReadFile(filepath.Join(contractsDir, "schemas", "order.v1.json"))
-	must(t, err)
-	_, err = g.bucket(contractsBucket).Put(t.Context(), "order.v1", schema)
-	must(t, err)
+	must(tb, err)
+	_, err = g.bucket(contractsBucket).Put(tb.Context(), "order.v1", schema)
+	must(tb, err)
 	g.provisionStream()
 	return g
 }
@@ -344,12 +344,12 @@ func (g *group) member(id string) *memberRecord {
 	return record
 }
 
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
+func eventually(tb testing.TB, what string, is func() bool) {
+	tb.Helper()
 	until := time.Now().Add(15 * time.Second)
 	for !is() {
 		if time.Now().After(until) {
-			t.Fatalf("waited in vain for %s", what)
+			tb.Fatalf("waited in vain for %s", what)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

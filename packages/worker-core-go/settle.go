@@ -35,7 +35,7 @@ func (s *settlement) settle(ctx context.Context, d *delivery, o handled) (again 
 	}
 	result, err := encodeResult(o.result)
 	if err != nil {
-		return false, s.failed(ctx, d, &invalidResult{err})
+		return false, s.failed(ctx, d, &invalidResultError{err})
 	}
 	again, err = s.done(ctx, d, result)
 	if err != nil && !HasCode(err, CodeUnreachable) {
@@ -120,7 +120,7 @@ func (s *settlement) failed(ctx context.Context, d *delivery, cause error) error
 		return cause
 	case errors.As(cause, &snooze):
 		return s.snooze(ctx, d, snooze.Delay)
-	case errors.As(cause, new(*invalidResult)):
+	case errors.As(cause, new(*invalidResultError)):
 		return s.failedForGood(ctx, d, failure{reasonPermanent, "InvalidResult", cause.Error()})
 	case errors.As(cause, &permanent):
 		return s.failedForGood(ctx, d, failure{reasonPermanent, "PermanentError", cause.Error()})
@@ -205,7 +205,7 @@ func (s *settlement) snooze(ctx context.Context, d *delivery, wanted time.Durati
 	return changing(m)
 }
 
-// invalidResult is a result that cannot go into a row.
-type invalidResult struct{ err error }
+// invalidResultError is a result that cannot go into a row.
+type invalidResultError struct{ err error }
 
-func (e *invalidResult) Error() string { return e.err.Error() }
+func (e *invalidResultError) Error() string { return e.err.Error() }

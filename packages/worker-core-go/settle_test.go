@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -302,4 +303,20 @@ func TestSuspectsRunOneAtATimeAndAreNoted(t *testing.T) {
 	for _, id := range []string{"a", "b", "c", "d"} {
 		equal(t, string(g.row(id).Result), "1")
 	}
+}
+
+func TestAHandlerThatEndsItsGoroutineTakesNoSlotWithIt(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, shared)
+	g.spec["concurrency"] = 1
+	g.apply()
+	serve(t, g.config("m"), func(_ context.Context, _ map[string]any, d *Delivery) (any, error) {
+		if d.EventID == "gone" {
+			runtime.Goexit()
+		}
+		return nil, nil
+	})
+	g.publish("gone", order("a", 1))
+	g.publish("next", order("a", 1))
+	eventually(t, "the next to be done", g.done("next"))
 }

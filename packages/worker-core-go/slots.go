@@ -110,11 +110,22 @@ func (s *slots) hasNextLocked() bool {
 }
 
 // work takes one message after the other.
-func (s *slots) work(ctx context.Context) {
-	m, suspect := s.next()
+func (s *slots) work(ctx context.Context) { s.workOn(ctx, s.next) }
+
+func (s *slots) workOn(ctx context.Context, first func() (*message, *delivery)) {
+	m, suspect := first()
+	defer func() {
+		if m != nil {
+			// The handler has ended this goroutine: another one takes over.
+			s.steps.broken(m, errGone)
+			s.spawn(func(ctx context.Context) {
+				s.workOn(ctx, func() (*message, *delivery) { return s.leave(suspect != nil) })
+			})
+		}
+	}()
 	for m != nil {
 		s.carry(ctx, m, suspect)
-		m, suspect = s.leave(m, suspect != nil)
+		m, suspect = s.leave(suspect != nil)
 	}
 }
 
@@ -127,7 +138,7 @@ func (s *slots) next() (*message, *delivery) {
 }
 
 // leave frees the slot, and gives it to the next message.
-func (s *slots) leave(m *message, wasSuspect bool) (*message, *delivery) {
+func (s *slots) leave(wasSuspect bool) (*message, *delivery) {
 	s.mu.Lock()
 	s.running--
 	if wasSuspect {

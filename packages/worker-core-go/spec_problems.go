@@ -24,7 +24,7 @@ func streamProblems(spec *Spec) []string {
 	case spec.Stream == coreStream && !isQueue:
 		return []string{fmt.Sprintf("stream: core has no messages to keep, mode %s needs a stream", spec.Delivery.Mode)}
 	case spec.Stream != coreStream && isQueue:
-		return []string{fmt.Sprintf("stream: mode queue has none, write core instead of %s", spec.Stream)}
+		return []string{"stream: mode queue has none, write core instead of " + spec.Stream}
 	}
 	return nil
 }
@@ -32,7 +32,7 @@ func streamProblems(spec *Spec) []string {
 func modeProblems(spec *Spec) []string {
 	var problems []string
 	if spec.Delivery.Mode == modeQueue && spec.Ledger != ledgerNone {
-		problems = append(problems, fmt.Sprintf("ledger: mode queue has no identity for a row, write none instead of %s", spec.Ledger))
+		problems = append(problems, "ledger: mode queue has no identity for a row, write none instead of "+spec.Ledger)
 	}
 	if spec.Delivery.Mode == modeQueue && spec.Breaker != nil {
 		problems = append(problems, "breaker: in mode queue messages pass unseen while it is open, leave it out")

@@ -72,7 +72,7 @@ func inject(ctx context.Context, headers map[string]string) {
 }
 
 // activeTracer is nil without an SDK: the API hands out tracers that do nothing until there is one.
-func activeTracer() trace.Tracer {
+func activeTracer() trace.Tracer { //nolint:ireturn // As the API has it.
 	provider := otel.GetTracerProvider()
 	if reflect.TypeOf(provider) == idleProvider {
 		return nil
@@ -91,7 +91,7 @@ var idleProvider = func() reflect.Type {
 }()
 
 // propagator is the application's, or that of the W3C, which is what the protocol has.
-func propagator() propagation.TextMapPropagator {
+func propagator() propagation.TextMapPropagator { //nolint:ireturn // As the API has it.
 	if p := otel.GetTextMapPropagator(); len(p.Fields()) > 0 {
 		return p
 	}
@@ -104,7 +104,7 @@ func publisherOf(ctx context.Context, d *Delivery) context.Context {
 
 func startSpan(ctx context.Context, tracer trace.Tracer, group string, options ...trace.SpanStartOption) (context.Context, func(error)) {
 	options = append(options, trace.WithSpanKind(trace.SpanKindConsumer))
-	spanCtx, span := tracer.Start(ctx, "process "+group, options...)
+	spanCtx, span := tracer.Start(ctx, "process "+group, options...) //nolint:spancheck // The caller ends it.
 	var once sync.Once
 	end := func(err error) {
 		once.Do(func() {
@@ -117,7 +117,7 @@ func startSpan(ctx context.Context, tracer trace.Tracer, group string, options .
 		})
 	}
 	stop := context.AfterFunc(ctx, func() { end(ctx.Err()) })
-	return spanCtx, func(err error) {
+	return spanCtx, func(err error) { //nolint:spancheck // The caller ends it.
 		stop()
 		end(err)
 	}

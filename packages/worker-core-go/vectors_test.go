@@ -112,6 +112,9 @@ func TestVerdicts(t *testing.T) {
 			t.Fatalf("no contract %s", c.Contract)
 		}
 		_, code, text := v.judge(body)
+		if value, parsed := parseBody(body); parsed == "" && v.shortcut != nil && v.shortcut(value) && v.schema.Validate(value) != nil {
+			t.Error("the shortcut says yes, the validator no")
+		}
 		equal(t, []any{code == "", code, text}, []any{c.Valid, c.Code, c.Error})
 	})
 }

@@ -13,6 +13,8 @@ import (
 type verdict struct {
 	contract string
 	schema   *jsonschema.Schema
+	// shortcut is nil where there is none.
+	shortcut shortcut
 }
 
 // newVerdict compiles a contract. The error is of [CodeBadSchema].
@@ -34,7 +36,11 @@ func newVerdict(contract string, schema []byte) (*verdict, error) {
 	if err != nil {
 		return nil, bad(err)
 	}
-	return &verdict{contract: contract, schema: compiled}, nil
+	v := &verdict{contract: contract, schema: compiled}
+	if plain, code := parseBody(schema); code == "" {
+		v.shortcut = shortcutOf(plain)
+	}
+	return v, nil
 }
 
 // judge gives the body's value, or the code and the error of the first rule it breaks.
@@ -42,6 +48,9 @@ func (v *verdict) judge(body []byte) (value any, code, text string) {
 	value, code = parseBody(body)
 	if code != "" {
 		return nil, code, bodyErrors[code]
+	}
+	if v.shortcut != nil && v.shortcut(value) {
+		return value, "", ""
 	}
 	err := v.schema.Validate(value)
 	if err == nil {

@@ -49,7 +49,7 @@ type Worker struct {
 	wasPaused bool
 
 	// aborted ends the handlers' contexts.
-	aborted context.Context //nolint:containedctx // Made by Serve, for goroutines that it waits for.
+	aborted context.Context
 	running sync.WaitGroup
 }
 

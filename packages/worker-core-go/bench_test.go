@@ -1,6 +1,7 @@
 package muster
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -110,7 +111,7 @@ func cpuTime(pid string) time.Duration {
 	if err != nil {
 		return 0
 	}
-	fields := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:]))
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
 	user, _ := strconv.Atoi(fields[11])
 	system, _ := strconv.Atoi(fields[12])
 	return time.Duration(user+system) * 10 * time.Millisecond

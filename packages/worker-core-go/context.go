@@ -54,7 +54,7 @@ type delivery struct {
 }
 
 func newDelivery(m *message, contract string, log *slog.Logger, conn *nats.Conn) *delivery {
-	d := &delivery{message: m, contract: contract, lookUp: unseen, startedAt: time.Now()}
+	d := &delivery{message: m, contract: contract, lookUp: unseen, startedAt: m.receivedAt}
 	d.Delivery = Delivery{
 		EventID:      m.eventID,
 		Attempt:      1,

@@ -6,12 +6,16 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // contracts has the verdicts of the contracts that are loaded.
 type contracts struct {
 	wire *wire
 	log  *slog.Logger
+
+	// ready has the verdicts alone: it is read for every message, and replaced when one changes.
+	ready atomic.Pointer[map[string]*verdict]
 
 	mu     sync.Mutex
 	loaded map[string]loadedContract
@@ -34,6 +38,7 @@ func newContracts(w *wire, log *slog.Logger) *contracts {
 func (c *contracts) load(ctx context.Context, names []string) {
 	c.mu.Lock()
 	maps.DeleteFunc(c.loaded, func(name string, _ loadedContract) bool { return !slices.Contains(names, name) })
+	c.changedLocked()
 	c.mu.Unlock()
 	each(len(names), func(i int) {
 		if _, err := c.fetch(ctx, names[i]); HasCode(err, CodeUnreachable) {
@@ -44,8 +49,8 @@ func (c *contracts) load(ctx context.Context, names []string) {
 
 // get gives the verdict, loaded now where it has to be. nil: there is none to be had.
 func (c *contracts) get(ctx context.Context, name string) *verdict {
-	if v := c.find(name).verdict; v != nil {
-		return v
+	if ready := c.ready.Load(); ready != nil && (*ready)[name] != nil {
+		return (*ready)[name]
 	}
 	v, err := c.fetch(ctx, name)
 	if err != nil {
@@ -90,5 +95,14 @@ func (c *contracts) fetch(ctx context.Context, name string) (*verdict, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.loaded[name] = loadedContract{verdict: v, revision: entry.revision}
+	c.changedLocked()
 	return v, err
+}
+
+func (c *contracts) changedLocked() {
+	ready := make(map[string]*verdict, len(c.loaded))
+	for name, one := range c.loaded {
+		ready[name] = one.verdict
+	}
+	c.ready.Store(&ready)
 }

@@ -42,10 +42,10 @@ func TestBothWaysToAHandlersTypeAgree(t *testing.T) {
 	type inner struct {
 		A int8    `json:"a"`
 		B []bool  `json:"b"`
-		C *inner2 `json:"C"`
+		C *inner2 `json:"C"` //nolint:tagliatelle // The name is the test.
 	}
 	type outer struct {
-		S    string   `json:"S"`
+		S    string   `json:"S"` //nolint:tagliatelle // The name is the test.
 		N    float64  `json:"n"`
 		U    uint16   `json:"u"`
 		F    float32  `json:"f"`
@@ -127,4 +127,24 @@ func TestTheShortcutSaysYesOnlyWhereTheValidatorDoes(t *testing.T) {
 			t.Errorf("%s has one", other)
 		}
 	}
+}
+
+func FuzzAPatternMatchesAsTheRegularExpressionDoes(f *testing.F) {
+	for _, seed := range [][2]string{
+		{"^[!-~]([ -~]{0,510}[!-~])?$", "o-1 x"}, {"^a", "ab"}, {"a$", "ba"}, {"^(a|b)*$", "abab"}, {"^\\bx", "x"}, {"^$", ""}, {"", "x"},
+		{"^a(b$|c)", "acd"}, {"^[^x]+$", "\n"}, {"(?i)^ab$", "AB"}, {"(?m)^a$", "b\na"}, {"^é*$", "éé"}, {"^.$", "\n"}, {"^a|b$", "xb"}, {"^a^b", "ab"}, {"^a$b", "ab"},
+	} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, text, s string) {
+		p, err := newPattern(text)
+		if err != nil {
+			return
+		}
+		for range 2 {
+			if p.matches(s) != p.whole.MatchString(s) {
+				t.Fatalf("%q %q: the table says %v", text, s, p.matches(s))
+			}
+		}
+	})
 }

@@ -2,7 +2,6 @@ package muster
 
 import (
 	"math"
-	"regexp"
 	"slices"
 	"unicode/utf8"
 )
@@ -59,11 +58,11 @@ func keywordShortcut(keyword string, says any) shortcut {
 		return enumShortcut([]any{says})
 	case "pattern":
 		text, _ := says.(string)
-		pattern, err := regexp.Compile(text)
+		pattern, err := newPattern(text)
 		if err != nil {
 			return nil
 		}
-		return func(value any) bool { s, ok := value.(string); return !ok || pattern.MatchString(s) }
+		return func(value any) bool { s, ok := value.(string); return !ok || pattern.matches(s) }
 	case "items":
 		check := shortcutOf(says)
 		if check == nil {
@@ -147,7 +146,7 @@ func limitShortcut(keyword string, says any) shortcut {
 
 // objectShortcut is the keywords of objects, which go together; nil where the schema has none, false
 // where they cannot be judged.
-func objectShortcut(schema map[string]any) (check shortcut, ok bool) {
+func objectShortcut(schema map[string]any) (check shortcut, ok bool) { //nolint:cyclop // One branch for each keyword.
 	properties := map[string]shortcut{}
 	named, isThere := schema["properties"].(map[string]any)
 	if _, has := schema["properties"]; has && !isThere {

@@ -146,7 +146,7 @@ func limitShortcut(keyword string, says any) shortcut {
 
 // objectShortcut is the keywords of objects, which go together; nil where the schema has none, false
 // where they cannot be judged.
-func objectShortcut(schema map[string]any) (check shortcut, ok bool) { //nolint:cyclop // One branch for each keyword.
+func objectShortcut(schema map[string]any) (check shortcut, ok bool) { //nolint:cyclop // One branch for each keyword. //nolint:cyclop // One branch for each keyword.
 	properties := map[string]shortcut{}
 	named, isThere := schema["properties"].(map[string]any)
 	if _, has := schema["properties"]; has && !isThere {

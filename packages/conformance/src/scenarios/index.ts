@@ -16,6 +16,7 @@ import { look } from "./look.ts";
 import { membership } from "./membership.ts";
 import { network } from "./network.ts";
 import { parse } from "./parse.ts";
+import { postgresMoods } from "./postgres-moods.ts";
 import { push } from "./push.ts";
 import { queue } from "./queue.ts";
 import { remade } from "./remade.ts";
@@ -37,6 +38,7 @@ export const scenarios: readonly Scenario[] = [
   ...ledgerKv,
   ...ledgerNone,
   ...ledgerPostgres,
+  ...postgresMoods,
   ...admit,
   ...parse,
   ...run,

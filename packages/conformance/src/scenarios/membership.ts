@@ -58,15 +58,31 @@ export const membership: Scenario[] = [
     holds("a median handling time", (record.p50_ms ?? -1) >= 0, record.p50_ms);
   }),
 
-  scenario("member-repeats", "MEMBER-12", "repeats are counted as such", async (lab) => {
-    const group = await lab.group();
-    const member = lab.join(group);
-    await group.send({ eventId: "e.1" });
-    await group.settled("e.1", "done");
-    await group.send({ eventId: "e.1" });
-    const record = await member.recorded("the repeat", ({ counts }) => counts.repeat === 1);
-    same("done ones", record.counts.done, 1);
-  }),
+  scenario(
+    "member-counts",
+    "MEMBER-12",
+    "each delivery counts by its own outcome, repeats and stale ones too",
+    async (lab) => {
+      const group = await lab.group();
+      const tap = await lab.tap(group);
+      const member = lab.join(group);
+      await group.send({ eventId: "done" });
+      await group.settled("done", "done");
+      await group.send({ eventId: "done" });
+      // It waits in backoff while a later copy of its event dies.
+      const { seq } = await group.send({ eventId: "dead", directive: "retryable;delay_ms=1500;times=1" });
+      await tap.tells(seq, "nak 1");
+      await group.send({ eventId: "dead", directive: "permanent" });
+      await group.settled("dead", "dead");
+      await group.quiet();
+      const { counts } = await member.recorded("all five deliveries", (record) => {
+        const settled = Object.values(record.counts).reduce<number>((sum, count) => sum + Number(count), 0);
+        return settled >= 5;
+      });
+      const wanted = { done: 1, retry: 1, snoozed: 0, returned: 0, dead: 1, repeat: 1, stale: 1 };
+      has("the counts", counts, wanted);
+    },
+  ),
 
   scenario("member-leaves", "MEMBER-9 DRAIN-5 KV-4", "leaving deletes the record", async (lab) => {
     const group = await lab.group();

@@ -76,18 +76,23 @@ export const remade: Scenario[] = [
   scenario(
     "remade-dead-letter",
     "DLQ-10",
-    "a death under the same event and sequence has its own dead letter",
+    "a death under the same event and sequence has a dead letter of its own, with its own bytes",
     async (lab) => {
       const group = await lab.group();
       lab.join(group);
-      await group.send({ eventId: "dead", directive: "permanent;text=first" });
+      const bodies = [body(1), body(2)];
+      const first = await group.send({ eventId: "dead", body: body(1), directive: "permanent" });
       await group.died();
       await group.quiet();
       await remake(group);
-      await group.send({ eventId: "dead", directive: "permanent;text=second" });
+      const second = await group.send({ eventId: "dead", body: body(2), directive: "permanent" });
+      same("the sequence comes again", second.seq, first.seq);
       const letters = await group.died(2);
-      const errors = letters.map(({ headers }) => headers["Muster-Dlq-Error"]);
-      same("the dead letters", errors, ["first", "second"]);
+      same(
+        "their bodies",
+        letters.map((letter) => Buffer.from(letter.body).toString()),
+        bodies,
+      );
       same("their ids", new Set(letters.map(({ headers }) => headers["Muster-Dlq-Id"])).size, 2);
     },
   ),

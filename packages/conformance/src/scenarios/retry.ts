@@ -218,4 +218,23 @@ export const retry: Scenario[] = [
     has("the row", await group.row("d.1"), { status: "dead", sequence: seq });
     same("dead letters", (await group.deadLetters()).length, 1);
   }),
+
+  scenario(
+    "deadline-late-repeat",
+    "RUN-5 LOOK-10",
+    "a late result that finds its event done by another copy leaves its sequence in the row, and is acked",
+    async (lab) => {
+      const group = await lab.group({ timeout_ms: 300, retry: { backoff_ms: [600_000] } });
+      const tap = await lab.tap(group);
+      lab.join(group);
+      const slow = await group.send({ eventId: "l.1", directive: "block;ms=3000" });
+      await tap.tells(slow.seq, "nak 1");
+      const quick = await group.send({ eventId: "l.1" });
+      has("the row", await group.settled("l.1", "done"), { sequence: quick.seq });
+      // Given back for ten minutes: only the late ack can end it.
+      await group.quiet();
+      await tap.tells(slow.seq, "nak 1, ack 1");
+      same("the sequences of the row", (await group.row("l.1"))?.sequences, [slow.seq]);
+    },
+  ),
 ];

@@ -46,8 +46,9 @@ export const spec: Scenario[] = [
       const record = await member.record();
       holds("not running", record?.state !== "running", record?.state);
       same("the spec revision", record?.spec_revision, 0);
-      await group.change({});
+      const revision = await group.change({});
       await group.settled("g.1", "done");
+      await member.recorded("the revision that is back", ({ spec_revision }) => spec_revision === revision);
     },
   ),
 

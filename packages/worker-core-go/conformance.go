@@ -33,17 +33,41 @@ func RunConformance() {
 	Run(conform, onStep)
 }
 
-func conform(ctx context.Context, _ any, d *Delivery) (any, error) {
+func conform(ctx context.Context, body any, d *Delivery) (any, error) {
 	verb, options := parseConformance(d.Header.Get(conformanceHeader))
-	result := any(conformanceResult{EventID: d.EventID, Subject: d.Subject, Attempt: d.Attempt})
-	if times, err := strconv.Atoi(options["times"]); err == nil && d.Attempt > times {
-		return result, nil
+	if applies(options, d) {
+		if verb == "result" {
+			bytes, _ := strconv.Atoi(options["bytes"])
+			return resultOf(bytes), nil
+		}
+		if err := obey(ctx, verb, options, d); err != nil {
+			return nil, err
+		}
 	}
-	if verb == "result" {
-		bytes, _ := strconv.Atoi(options["bytes"])
-		return resultOf(bytes), nil
+	if _, ok := options["balance"]; ok {
+		if err := addToBalance(ctx, body, d); err != nil {
+			return nil, err
+		}
 	}
-	return result, obey(ctx, verb, options, d)
+	return conformanceResult{EventID: d.EventID, Subject: d.Subject, Attempt: d.Attempt}, nil
+}
+
+// applies: whether it is one of the attempts, turns and replays that the verb is for.
+func applies(options map[string]string, d *Delivery) bool {
+	isBelow := func(name string, value int) bool {
+		limit, err := strconv.Atoi(options[name])
+		return err != nil || value < limit
+	}
+	return isBelow("times", d.Attempt-1) && isBelow("turns", len(d.History)) && isBelow("replays", d.ReplayNumber)
+}
+
+const addSQL = `insert into muster_conformance_balances as b (customer, amount) values ($1, $2)
+	on conflict (customer) do update set amount = b.amount + excluded.amount`
+
+func addToBalance(ctx context.Context, body any, d *Delivery) error {
+	order, _ := body.(map[string]any)
+	_, err := d.Tx.Exec(ctx, addSQL, order["customer"], order["amount"])
+	return err
 }
 
 // conformBatch: each message's directive makes its outcome, all of them at once.

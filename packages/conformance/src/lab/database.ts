@@ -14,6 +14,8 @@ export type Database = {
   row(at: { stream: string; group: string }, eventId: string): Promise<LedgerRow | undefined>;
   /** Members whose transactions made the effect of an event, one entry for each time. */
   effects(eventId: string): Promise<string[]>;
+  /** What has been added to the balance of a customer; absent: nothing ever. */
+  balance(customer: string): Promise<number | undefined>;
   [Symbol.asyncDispose](): Promise<void>;
 };
 
@@ -30,6 +32,9 @@ export async function openDatabase(options: PostgresOptions = {}): Promise<Datab
   const query = async (sql: string, values: unknown[] = []): Promise<Record<string, unknown>[]> =>
     (await pool.query<Record<string, unknown>>(sql, values)).rows;
   await query("create table muster_conformance_effects (event_id text not null, member text not null)");
+  await query(
+    "create table muster_conformance_balances (customer text primary key, amount numeric not null)",
+  );
   return {
     url: server.url,
     server,
@@ -55,6 +60,11 @@ export async function openDatabase(options: PostgresOptions = {}): Promise<Datab
         eventId,
       ]);
       return rows.map(({ member }) => String(member));
+    },
+    async balance(customer) {
+      const sql = "select amount from muster_conformance_balances where customer = $1";
+      const [found] = await query(sql, [customer]);
+      return found === undefined ? undefined : Number(found["amount"]);
     },
     async [Symbol.asyncDispose]() {
       // First the server, and with it all sessions: a pool waits for those that are in use.

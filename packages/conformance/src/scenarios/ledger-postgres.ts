@@ -24,6 +24,25 @@ export const ledgerPostgres: Scenario[] = [
     same("the effect after a repeat", await database.effects("pg-effect"), [member.id]);
   }),
 
+  scenario("pg-balance", "CONF-15 PG-1", "each event adds to the balance once", async (lab) => {
+    const { group, database } = await open(lab);
+    lab.join(group);
+    const send = (eventId: string, directive: string, amount: number) =>
+      group.send({
+        eventId,
+        directive: `${directive};balance=1`,
+        body: JSON.stringify({ ...order(eventId, amount), customer: "pg-balance" }),
+      });
+    await send("b.1", "return", 10.25);
+    await send("b.2", "retryable;times=1", 20);
+    await send("b.3", "permanent", 400);
+    await group.died();
+    await send("b.1", "return", 10.25);
+    await group.settled("b.2", "done");
+    await group.quiet();
+    same("the balance", await database.balance("pg-balance"), 30.25);
+  }),
+
   scenario("pg-order", "SETTLE-1 PG-1", "the effect is committed before the ack", async (lab) => {
     const { group, database } = await open(lab, { ack_wait_ms: 2000 });
     const first = lab.join(group, { MUSTER_CONFORMANCE_KILL_AT: "row_done" });

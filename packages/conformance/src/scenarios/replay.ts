@@ -25,6 +25,20 @@ export const replay: Scenario[] = [
   ),
 
   scenario(
+    "replay-directive",
+    "CONF-2 REPLAY-1",
+    "a directive for the first time only is done when replayed",
+    async (lab) => {
+      const group = await lab.group();
+      lab.join(group);
+      await group.send({ eventId: "r.1", directive: "permanent;replays=1" });
+      const [letter] = await group.died();
+      await send(group, letter);
+      await group.settled("r.1", "done");
+    },
+  ),
+
+  scenario(
     "replay-row",
     "LOOK-6 LEDGER-2",
     "a replay goes on over the dead row, and keeps its sequence",

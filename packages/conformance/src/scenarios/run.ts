@@ -48,6 +48,15 @@ export const run: Scenario[] = [
     has("the result", (await group.settled("r.1", "done")).result, { attempt: 3 });
   }),
 
+  scenario("run-turns", "CONF-2", "a directive for some turns counts the snoozes", async (lab) => {
+    const group = await lab.group();
+    const tap = await lab.tap(group);
+    lab.join(group);
+    const { seq } = await group.send({ eventId: "t.1", directive: "snooze;delay_ms=50;turns=2" });
+    has("the row", await group.settled("t.1", "done"), { result: { attempt: 1 } });
+    await tap.tells(seq, "nak 1, nak 2, ack 3");
+  }),
+
   scenario("run-unknown-verb", "CONF-2", "a directive that it does not know is permanent", async (lab) => {
     const group = await lab.group();
     lab.join(group);

@@ -23,14 +23,16 @@ export function readDirective(header: string | undefined): Directive {
 }
 
 /** The conformance handler: obeys the message's directive. */
-export async function conformanceHandler(_body: unknown, context: Context): Promise<unknown> {
+export async function conformanceHandler(body: unknown, context: Context): Promise<unknown> {
   const { verb, values } = readDirective(context.headers["Muster-Conformance"]);
-  const times = values["times"];
-  if (times === undefined || context.attempt <= Number(times)) {
+  if (applies(values, context)) {
     const result = await obey(verb, values, context);
     if (result !== undefined) {
       return result;
     }
+  }
+  if (values["balance"] !== undefined) {
+    await addToBalance(body as { customer: string; amount: number }, context);
   }
   return resultOf(context);
 }
@@ -72,6 +74,23 @@ function withShared(message: BatchMessage<unknown>, batch: BatchContext): Contex
       return batch.tx;
     },
   };
+}
+
+/** Whether it is one of the attempts, turns and replays that the verb is for. */
+function applies(values: Readonly<Record<string, string>>, context: Context): boolean {
+  const upTo = (name: string): number => Number(values[name] ?? Number.POSITIVE_INFINITY);
+  return (
+    context.attempt <= upTo("times") &&
+    context.history.length < upTo("turns") &&
+    context.replayNumber < upTo("replays")
+  );
+}
+
+const addSql = `insert into muster_conformance_balances as b (customer, amount) values ($1, $2)
+  on conflict (customer) do update set amount = b.amount + excluded.amount`;
+
+async function addToBalance(order: { customer: string; amount: number }, { tx }: Context): Promise<void> {
+  await tx.query(addSql, [order.customer, order.amount]);
 }
 
 function resultOf({ eventId: event_id, subject, attempt }: Context) {

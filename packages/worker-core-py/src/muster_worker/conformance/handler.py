@@ -14,6 +14,10 @@ from ..errors import Aborted, PermanentError, RetryableError, Snooze
 
 HEADER = "Muster-Conformance"
 _INSERT = "insert into muster_conformance_effects(event_id, member) values ($1, $2)"
+_ADD = (
+    "insert into muster_conformance_balances as b (customer, amount) values ($1, $2)"
+    " on conflict (customer) do update set amount = b.amount + excluded.amount"
+)
 
 
 class Directive(NamedTuple):
@@ -29,13 +33,15 @@ def read_directive(header: str | None) -> Directive:
     return Directive(verb, dict(pair.partition("=")[::2] for pair in pairs if "=" in pair))
 
 
-async def handle(_: Any, ctx: Context) -> Any:
+async def handle(body: Any, ctx: Context) -> Any:
     """Obeys the message's directive."""
     verb, values = read_directive(ctx.headers.get(HEADER))
-    if ctx.attempt <= int(values.get("times", ctx.attempt)):
+    if _applies(values, ctx):
         result = await _obey(verb, values, ctx)
         if result is not None:
             return result
+    if "balance" in values:
+        await ctx.tx.query(_ADD, [body["customer"], body["amount"]])
     return _result_of(ctx)
 
 
@@ -57,6 +63,19 @@ def kill_self() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
     # Nothing more may happen until the signal has taken effect.
     time.sleep(60)
+
+
+def _applies(values: Mapping[str, str], ctx: Context) -> bool:
+    """Whether it is one of the attempts, turns and replays that the verb is for."""
+
+    def up_to(name: str) -> float:
+        return float(values.get(name, "inf"))
+
+    return (
+        ctx.attempt <= up_to("times")
+        and len(ctx.history) < up_to("turns")
+        and ctx.replay_number < up_to("replays")
+    )
 
 
 def _result_of(ctx: Context) -> dict[str, Any]:

@@ -320,3 +320,31 @@ func TestAHandlerThatEndsItsGoroutineTakesNoSlotWithIt(t *testing.T) {
 	g.publish("next", order("a", 1))
 	eventually(t, "the next to be done", g.done("next"))
 }
+
+func TestAHandlerThatBlocksAfterManyQuickOnesHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, shared)
+	g.spec["ledger"], g.spec["concurrency"] = "none", 20
+	g.apply()
+	release, blocked := make(chan struct{}), make(chan struct{}, 20)
+	defer close(release)
+	w := serve(t, g.config("m"), func(_ context.Context, order map[string]any, _ *Delivery) (any, error) {
+		if order["amount"] == 2.0 {
+			blocked <- struct{}{}
+			<-release
+		}
+		return nil, nil
+	})
+	for range 300 {
+		g.publish("quick", order("a", 1))
+	}
+	g.settled()
+	slots, _ := w.mode.Load().intake.(*slots)
+	slots.mu.Lock()
+	slots.quick = quickEnough
+	slots.mu.Unlock()
+	for range 20 {
+		g.publish("slow", order("a", 2))
+	}
+	eventually(t, "all to run at once", func() bool { return len(blocked) == 20 })
+}

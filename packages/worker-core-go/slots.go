@@ -2,7 +2,9 @@ package muster
 
 import (
 	"context"
+	"runtime"
 	"sync"
+	"time"
 )
 
 // slotParts is what runs messages one by one.
@@ -37,11 +39,32 @@ type slots struct {
 	isComing    bool
 	suspectRuns bool
 	idle        *sync.Cond
+
+	// processors can work at the same time.
+	processors int
+	// quick counts messages that were over at once, one after the other; ended counts all.
+	quick, ended int
+	// stall looks whether something blocks after all.
+	stall   *time.Timer
+	isArmed bool
+	endedAt int
 }
 
+const (
+	// atOnce is how long a message may take that is over at once, and quickEnough how many of them there
+	// must have been: then as many run side by side as there are processors, for waking another one
+	// costs more than the message.
+	atOnce      = 50 * time.Microsecond
+	quickEnough = 64
+	// stallAfter without an end something blocks, and the next are started beside it.
+	stallAfter = 200 * time.Microsecond
+)
+
 func newSlots(parts slotParts) *slots {
-	s := &slots{slotParts: parts}
+	s := &slots{slotParts: parts, processors: runtime.GOMAXPROCS(0)}
 	s.idle = sync.NewCond(&s.mu)
+	s.stall = time.AfterFunc(time.Hour, s.onStall)
+	s.stall.Stop()
 	return s
 }
 
@@ -99,10 +122,28 @@ func (s *slots) drain() {
 
 // startLocked has somebody come for what waits.
 func (s *slots) startLocked() {
-	if !s.isComing && s.running < s.concurrency() && s.hasNextLocked() {
-		s.isComing = true
-		s.spawn(s.work)
+	if s.isComing || s.running >= s.concurrency() || !s.hasNextLocked() {
+		return
 	}
+	if s.quick >= quickEnough && s.running >= s.processors {
+		if !s.isArmed {
+			s.isArmed, s.endedAt = true, s.ended
+			s.stall.Reset(stallAfter)
+		}
+		return
+	}
+	s.isComing = true
+	s.spawn(s.work)
+}
+
+func (s *slots) onStall() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.isArmed = false
+	if s.ended == s.endedAt {
+		s.quick = 0
+	}
+	s.startLocked()
 }
 
 func (s *slots) hasNextLocked() bool {
@@ -119,13 +160,15 @@ func (s *slots) workOn(ctx context.Context, first func() (*message, *delivery)) 
 			// The handler has ended this goroutine: another one takes over.
 			s.steps.broken(m, errGone)
 			s.spawn(func(ctx context.Context) {
-				s.workOn(ctx, func() (*message, *delivery) { return s.leave(suspect != nil) })
+				s.workOn(ctx, func() (*message, *delivery) { return s.leave(suspect != nil, false) })
 			})
 		}
 	}()
 	for m != nil {
+		began := time.Now()
 		s.carry(ctx, m, suspect)
-		m, suspect = s.leave(suspect != nil)
+		isQuick := time.Since(began) < atOnce
+		m, suspect = s.leave(suspect != nil, isQuick)
 	}
 }
 
@@ -138,9 +181,13 @@ func (s *slots) next() (*message, *delivery) {
 }
 
 // leave frees the slot, and gives it to the next message.
-func (s *slots) leave(wasSuspect bool) (*message, *delivery) {
+func (s *slots) leave(wasSuspect, wasQuick bool) (*message, *delivery) {
 	s.mu.Lock()
 	s.running--
+	s.ended++
+	if s.quick++; !wasQuick {
+		s.quick = 0
+	}
 	if wasSuspect {
 		s.suspectRuns = false
 	}

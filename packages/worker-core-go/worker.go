@@ -211,7 +211,7 @@ func (w *Worker) tryJoin(ctx context.Context) error {
 func (w *Worker) work(life context.Context, abort context.CancelCauseFunc) error {
 	ctx, end := context.WithCancel(life)
 	var loops sync.WaitGroup
-	for _, loop := range []func(context.Context){w.base.hold.run, w.beat, w.outage.run, w.watch} {
+	for _, loop := range []func(context.Context){w.base.hold.run, w.beat, w.follow, w.outage.run, w.watch} {
 		loops.Go(func() { loop(ctx) })
 	}
 	w.wake()

@@ -166,7 +166,8 @@ export class Worker<T extends ZodType = ZodType> {
     await connection.flush();
     this.#log.info({ state: this.state, revision: base.spec.revision }, "joined");
     this.#events.emit("joined");
-    void this.#beat(base, work);
+    void this.#beat(base);
+    void this.#follow(base, work);
   }
 
   #openWork(base: Base): Work {
@@ -196,18 +197,14 @@ export class Worker<T extends ZodType = ZodType> {
   }
 
   /** Heartbeats until the worker leaves. */
-  async #beat(base: Base, work: Work): Promise<void> {
+  async #beat(base: Base): Promise<void> {
     const { signal } = this.#stop;
     for (;;) {
       await delay(this.#config.heartbeatMs, signal);
       if (signal.aborted) {
         return;
       }
-      // Side by side: a spec that does not answer must not let the heartbeat expire.
-      const [claim] = await Promise.all([
-        base.membership.beat(() => this.#record(), signal),
-        this.#poll(base, work),
-      ]);
+      const claim = await base.membership.beat(() => this.#record(), signal);
       if (claim === "unreachable") {
         this.#metrics.heartbeatFailed();
       }
@@ -215,6 +212,18 @@ export class Worker<T extends ZodType = ZodType> {
         this.#taken();
         return;
       }
+    }
+  }
+
+  /** Follows the spec until the worker leaves: beside the heartbeat, which must not expire for a ledger that is slow to open. */
+  async #follow(base: Base, work: Work): Promise<void> {
+    const { signal } = this.#stop;
+    for (;;) {
+      await delay(this.#config.heartbeatMs, signal);
+      if (signal.aborted) {
+        return;
+      }
+      await this.#poll(base, work);
     }
   }
 

@@ -1,4 +1,6 @@
 // A database that is locked, away, read only, or made by somebody else: no attempt, and no effect twice.
+import { buckets, groupKey } from "@muster/contracts";
+import { bucketOf } from "../lab/bucket.ts";
 import { waitFor } from "../lab/wait.ts";
 import { has, holds, same } from "../expect.ts";
 import type { Group } from "../lab/group.ts";
@@ -99,6 +101,28 @@ export const postgresMoods: Scenario[] = [
       first.signal("SIGCONT");
       await group.quiet();
       same("the effect when the first is back", await database.effects("s.1"), [second.id]);
+    },
+  ),
+
+  scenario(
+    "pg-open-slow",
+    "MEMBER-2 PG-2",
+    "a ledger that is slow to open does not let the heartbeat expire",
+    async (lab) => {
+      const database = await lab.ownDatabase();
+      const group = await lab.group({ ledger, database });
+      await (await bucketOf(lab.nc, buckets.groups)).delete(groupKey(group.stream, group.group));
+      const member = lab.join(group);
+      await member.joined();
+      const session = await database.session();
+      await session.query("begin; select pg_advisory_xact_lock(hashtext('muster_migrations'))");
+      await group.change({});
+      await waitsForLock(database, member.id);
+      await member.beats(3);
+      await session.query("commit");
+      await session.end();
+      await group.send({ eventId: "pg-open-slow" });
+      await group.settled("pg-open-slow", "done");
     },
   ),
 

@@ -102,7 +102,8 @@ class Worker:
         self._base: Base | None = None
         self._work: Work | None = None
         self._starting: asyncio.Task[None] | None = None
-        self._beating: asyncio.Task[None] | None = None
+        # The heartbeat, and what follows the spec.
+        self._loops: list[asyncio.Task[None]] = []
         self._draining: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._has_joined = False
@@ -222,7 +223,10 @@ class Worker:
         await connection.round_trip(5.0)
         self.log.info("joined", state=self.state, revision=base.spec.revision)
         self._events.emit("joined")
-        self._beating = asyncio.create_task(self._beat(base, work))
+        self._loops = [
+            asyncio.create_task(self._beat(base)),
+            asyncio.create_task(self._follow(base, work)),
+        ]
 
     async def _connect(self) -> Connection | None:
         """None: told to stop before there was a connection."""
@@ -236,20 +240,24 @@ class Worker:
         await asyncio.wait({connecting})
         return None
 
-    async def _beat(self, base: Base, work: Work) -> None:
+    async def _beat(self, base: Base) -> None:
         """Heartbeats until the worker leaves; while draining too: a record that expires looks like
         a crash."""
         while True:
             await asyncio.sleep(self.config.heartbeat_ms / 1000)
-            # Side by side: a spec that does not answer must not let the heartbeat expire.
-            claim, _ = await asyncio.gather(
-                base.membership.beat(self._record, self._stop_start), self._poll(base, work)
-            )
+            claim = await base.membership.beat(self._record, self._stop_start)
             if claim == "unreachable":
                 self.metrics.heartbeat_failures += 1
             if claim == "taken":
                 self._on_taken()
                 return
+
+    async def _follow(self, base: Base, work: Work) -> None:
+        """Follows the spec: beside the heartbeat, which must not expire for a ledger that is slow
+        to open."""
+        while True:
+            await asyncio.sleep(self.config.heartbeat_ms / 1000)
+            await self._poll(base, work)
 
     async def _poll(self, base: Base, work: Work) -> None:
         before = base.spec.revision
@@ -307,9 +315,9 @@ class Worker:
     async def _leave(self) -> None:
         self._stop_start.set()
         base = self._base
-        if self._beating is not None:
-            self._beating.cancel()
-            await asyncio.wait({self._beating})
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
         if base is not None:
             if not self._is_taken:
                 await base.membership.leave()

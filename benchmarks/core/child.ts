@@ -1,6 +1,5 @@
 // A process of its own that consumes a loaded stream with the raw iterator (`raw`) or a worker (`ours`): tells when
 // its first ack has reached the server, and at the end how much memory it has.
-import { OrderV1 } from "@muster/contracts";
 
 const [kind = "", messagesText = ""] = process.argv.slice(2);
 const messages = Number(messagesText);
@@ -27,6 +26,7 @@ if (kind === "raw") {
   process.exit(0);
 }
 
+const { OrderV1 } = await import("@muster/contracts");
 const { runWorker } = await import("@muster/worker-core");
 let count = 0;
 await runWorker(OrderV1, async (_order, context) => {

@@ -1,5 +1,3 @@
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { WorkerCommand } from "@muster/testkit";
 import { watchBusy } from "./busy.ts";
 import { Unexpected } from "./expect.ts";
@@ -25,9 +23,6 @@ const defaultTimeoutMs = 90_000;
 /** For closing what a scenario has opened. */
 const closeMs = 20_000;
 
-/** Hundreds of workers are started: those that run on Node compile their sources once. */
-const quickStart = { NODE_COMPILE_CACHE: join(tmpdir(), "muster-conformance-compiled") };
-
 /**
  * Plays scenarios, several at once on one server, and returns their results in the order given.
  * A scenario that fails, hangs or throws is that scenario's result and nobody else's; what it
@@ -36,7 +31,6 @@ const quickStart = { NODE_COMPILE_CACHE: join(tmpdir(), "muster-conformance-comp
  */
 export async function runScenarios(scenarios: readonly Scenario[], options: RunOptions): Promise<Result[]> {
   await using site = await openSite();
-  const command = { ...options.command, env: { ...quickStart, ...options.command.env } };
   await using database = onDemand(openDatabase);
   const shared: Shared = { site, database: database.get };
   const results = new Map<Scenario, Result>();
@@ -51,7 +45,7 @@ export async function runScenarios(scenarios: readonly Scenario[], options: RunO
     options.onResult?.(result);
   };
   const playOn = (on: Shared, scenario: Scenario): Promise<Result> =>
-    play(scenario, limit(scenario), on, { ...options, command });
+    play(scenario, limit(scenario), on, options);
   const lane = async (): Promise<void> => {
     for (let next = waiting.shift(); next && !options.signal?.aborted; next = waiting.shift()) {
       const began = performance.now();

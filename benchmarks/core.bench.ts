@@ -46,7 +46,19 @@ for (let round = 0; round <= rounds; round++) {
   if (round > 0) console.error(`round ${round} of ${rounds}`);
 }
 const targets = Object.assign({}, ...chosen.map(({ cases }) => cases)) as Record<string, number | undefined>;
+const costs = lab.costs.medians();
+if (costs.length > 0) console.log("Processor time for a message, in µs: this process + the nats-server");
+for (const { name, processUs, serverUs } of costs) {
+  console.log(`  ${name.padEnd(34)} ${processUs.toFixed(1).padStart(6)} + ${serverUs.toFixed(1)}`);
+}
 report(
   [...ratios].map(([name, found]) => summarize(name, found, targets[name])),
   values.json,
+  {
+    costs: costs.map(({ name, processUs, serverUs }) => ({
+      name,
+      process_us: processUs,
+      server_us: serverUs,
+    })),
+  },
 );

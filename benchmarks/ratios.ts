@@ -26,12 +26,16 @@ export function summarize(name: string, ratios: readonly number[], target?: numb
   };
 }
 
-/** A table for people, or one JSON object on the last line. */
-export function report(cases: readonly Case[], asJson: boolean): void {
+/** A table for people, or one JSON object on the last line, with what else is `told`. */
+export function report(
+  cases: readonly Case[],
+  asJson: boolean,
+  told: Readonly<Record<string, unknown>> = {},
+): void {
   const width = Math.max(...cases.map(({ name }) => name.length));
   for (const { name, ratio, min, max, rounds, target, met } of cases) {
     const aim = target === undefined ? "" : `  target ${target}: ${met === true ? "met" : "MISSED"}`;
     console.log(`${name.padEnd(width)}  ${ratio.toFixed(2)} × raw  (${min}–${max}, ${rounds} rounds)${aim}`);
   }
-  if (asJson) console.log(JSON.stringify({ cases }));
+  if (asJson) console.log(JSON.stringify({ cases, ...told }));
 }

@@ -4,7 +4,7 @@ import { rawLatency, workerLatency } from "./latency.ts";
 import { runEngine, runWorker } from "./ours.ts";
 import { runChild } from "./process.ts";
 import { runJsPublish, runPublisher } from "./publish.ts";
-import { runRaw } from "./raw.ts";
+import { runRaw, runRawCallback } from "./raw.ts";
 import { runTimers } from "./timers.ts";
 
 /** What a round of a family gives: the ratio of each of its cases. */
@@ -30,6 +30,7 @@ const some = 8000;
 const consuming: Family = {
   name: "consuming",
   cases: {
+    "raw callback, the client's limit": undefined,
     "none, no-op: engine alone": 1.8,
     "none, no-op: all parts": 1.3,
     "confirmed acks: engine alone": 1.2,
@@ -37,18 +38,15 @@ const consuming: Family = {
     "batch mode, none": 1.5,
   },
   async round(lab) {
-    const raw = await on(lab, many, {}, (loaded) => runRaw(lab, loaded));
-    const batch = { delivery: { mode: "batch" as const, size: 100, wait_ms: 100 } };
-    return {
-      "none, no-op: engine alone": (await on(lab, many, {}, (loaded) => runEngine(lab, loaded))) / raw,
-      "none, no-op: all parts": (await on(lab, many, {}, (loaded) => runWorker(lab, loaded))) / raw,
-      "confirmed acks: engine alone":
-        (await on(lab, many, {}, (loaded) => runEngine(lab, loaded, { confirmAcks: true }))) / raw,
-      "confirmed acks: all parts":
-        (await on(lab, many, {}, (loaded) => runWorker(lab, loaded, { confirmAcks: true }))) / raw,
-      "batch mode, none":
-        (await on(lab, many, batch, (loaded) => runWorker(lab, loaded, { batch: true }))) / raw,
-    };
+    const batch = { delivery: { mode: "batch" as const, size: 50, wait_ms: 100 } };
+    return against(lab, await rawRate(lab), {
+      "raw callback, the client's limit": [many, {}, (loaded) => runRawCallback(lab, loaded)],
+      "none, no-op: engine alone": [many, {}, (loaded) => runEngine(lab, loaded)],
+      "none, no-op: all parts": [many, {}, (loaded) => runWorker(lab, loaded)],
+      "confirmed acks: engine alone": [many, {}, (loaded) => runEngine(lab, loaded, { confirmAcks: true })],
+      "confirmed acks: all parts": [many, {}, (loaded) => runWorker(lab, loaded, { confirmAcks: true })],
+      "batch mode, none": [many, batch, (loaded) => runWorker(lab, loaded, { batch: true })],
+    });
   },
 };
 
@@ -56,9 +54,9 @@ const ledgers: Family = {
   name: "kv",
   cases: { "ledger kv: look-up and create": 0.45 },
   async round(lab) {
-    const raw = await on(lab, many, {}, (loaded) => runRaw(lab, loaded));
-    const ours = await on(lab, some, { ledger: "kv" }, (loaded) => runWorker(lab, loaded));
-    return { "ledger kv: look-up and create": ours / raw };
+    return against(lab, await rawRate(lab), {
+      "ledger kv: look-up and create": [some, { ledger: "kv" }, (loaded) => runWorker(lab, loaded)],
+    });
   },
 };
 
@@ -67,16 +65,38 @@ function postgres(databaseUrl: string): Family {
     name: "postgres",
     cases: { "ledger postgres: one by one": 0.11, "ledger postgres: batch mode": 0.5 },
     async round(lab) {
-      const raw = await on(lab, many, {}, (loaded) => runRaw(lab, loaded));
       const spec = { ledger: "postgres" as const };
-      const batch = { ...spec, delivery: { mode: "batch" as const, size: 100, wait_ms: 100 } };
-      const one = await on(lab, some, spec, (loaded) => runWorker(lab, loaded, { databaseUrl }));
-      const batched = await on(lab, some, batch, (loaded) =>
-        runWorker(lab, loaded, { databaseUrl, batch: true }),
-      );
-      return { "ledger postgres: one by one": one / raw, "ledger postgres: batch mode": batched / raw };
+      const batch = { ...spec, delivery: { mode: "batch" as const, size: 50, wait_ms: 100 } };
+      return against(lab, await rawRate(lab), {
+        "ledger postgres: one by one": [some, spec, (loaded) => runWorker(lab, loaded, { databaseUrl })],
+        "ledger postgres: batch mode": [
+          many,
+          batch,
+          (loaded) => runWorker(lab, loaded, { databaseUrl, batch: true }),
+        ],
+      });
     },
   };
+}
+
+function rawRate(lab: Lab): Promise<number> {
+  return costed(lab, "raw iterator", many, {}, (loaded) => runRaw(lab, loaded));
+}
+
+/** How many messages, in a group of which spec, consumed how. */
+type Run = [number, Partial<GroupSpecInput>, (loaded: Loaded) => Promise<number>];
+
+/** Each run's rate against the raw one. */
+async function against(lab: Lab, raw: number, runs: Readonly<Record<string, Run>>): Promise<Round> {
+  const round: Round = {};
+  for (const [name, [messages, spec, run]] of Object.entries(runs)) {
+    round[name] = (await costed(lab, name, messages, spec, run)) / raw;
+  }
+  return round;
+}
+
+function costed(lab: Lab, name: string, ...[messages, spec, run]: Run): Promise<number> {
+  return on(lab, messages, spec, (loaded) => lab.costs.of(name, messages, () => run(loaded)));
 }
 
 const workMs = 10;

@@ -17,6 +17,7 @@ import {
   replayFilter,
 } from "@muster/contracts";
 import { startNats, waitFor } from "@muster/testkit";
+import { Costs } from "./cost.ts";
 
 /** A stream with its messages, and the group that consumes them. */
 export type Loaded = { url: string; stream: string; group: string; messages: number; spec: GroupSpec };
@@ -25,6 +26,7 @@ export type Loaded = { url: string; stream: string; group: string; messages: num
 export type Lab = {
   readonly url: string;
   readonly nc: NatsConnection;
+  readonly costs: Costs;
   /** Makes a stream of its own with so many orders of 200 bytes. */
   load(messages: number, spec?: Partial<GroupSpecInput>): Promise<Loaded>;
   /** Resolves when every message is acked, as the server sees it. */
@@ -55,6 +57,7 @@ export async function openLab(): Promise<Lab> {
   return {
     url: server.url,
     nc,
+    costs: new Costs(() => server.pid),
     info,
     async load(messages, input = {}) {
       const stream = `B${++count}`;

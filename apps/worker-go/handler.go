@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/muster-dev/muster/apps/worker-go/contracts"
 	muster "github.com/muster-dev/muster/packages/worker-core-go"
 )
 
@@ -22,27 +23,18 @@ const (
 	fraudTimeout = time.Second
 )
 
-// Order is order.v1.
-type Order struct {
-	ID        string  `json:"id"`
-	Customer  string  `json:"customer"`
-	Amount    float64 `json:"amount"`
-	Status    string  `json:"status"`
-	CreatedAt string  `json:"created_at"`
-}
-
 // Projection is what is known of an order once it is done.
 type Projection struct {
-	OrderID      string  `json:"order_id"`
-	Customer     string  `json:"customer"`
-	Amount       float64 `json:"amount"`
-	Status       string  `json:"status"`
-	FraudChecked bool    `json:"fraud_checked"`
+	OrderID      string                  `json:"order_id"`
+	Customer     string                  `json:"customer"`
+	Amount       float64                 `json:"amount"`
+	Status       contracts.OrderV1Status `json:"status"`
+	FraudChecked bool                    `json:"fraud_checked"`
 }
 
 // Handler handles orders; each takes the work time at least.
-func Handler(work time.Duration) muster.Handler[Order] {
-	return func(ctx context.Context, order Order, d *muster.Delivery) (any, error) {
+func Handler(work time.Duration) muster.Handler[contracts.OrderV1] {
+	return func(ctx context.Context, order contracts.OrderV1, d *muster.Delivery) (any, error) {
 		if err := wait(ctx, work); err != nil {
 			return nil, err
 		}
@@ -73,7 +65,7 @@ func WorkTime(getenv func(string) string) (time.Duration, error) {
 	return time.Duration(n) * time.Millisecond, nil
 }
 
-func checkFraud(ctx context.Context, order Order, d *muster.Delivery) error {
+func checkFraud(ctx context.Context, order contracts.OrderV1, d *muster.Delivery) error {
 	question, err := json.Marshal(map[string]any{
 		"order_id": order.ID, "customer": order.Customer, "amount": order.Amount,
 	})

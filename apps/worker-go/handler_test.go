@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/muster-dev/muster/apps/worker-go/contracts"
 	muster "github.com/muster-dev/muster/packages/worker-core-go"
 	"github.com/nats-io/nats.go"
 )
@@ -25,12 +26,12 @@ func TestOrders(t *testing.T) {
 	}
 	var vectors struct {
 		Cases []struct {
-			Name    string `json:"name"`
-			Order   Order  `json:"order"`
-			Fraud   string `json:"fraud"`
-			Outcome string `json:"outcome"`
-			Error   string `json:"error"`
-			Result  any    `json:"result"`
+			Name    string            `json:"name"`
+			Order   contracts.OrderV1 `json:"order"`
+			Fraud   string            `json:"fraud"`
+			Outcome string            `json:"outcome"`
+			Error   string            `json:"error"`
+			Result  any               `json:"result"`
 		} `json:"cases"`
 	}
 	if err := json.Unmarshal(data, &vectors); err != nil || len(vectors.Cases) == 0 {

@@ -89,7 +89,7 @@ func TestTheSpecSchemaIsTheContracts(t *testing.T) {
 	want, err := os.ReadFile(contractsDir + "/schemas/group-spec.json")
 	must(t, err)
 	if string(want) != string(specSchema) {
-		t.Error("group-spec.json differs: run go generate")
+		t.Error("group-spec.json differs: run ./muster generate")
 	}
 }
 

@@ -11,9 +11,8 @@ import (
 )
 
 // migrationFiles are copies of packages/contracts/migrations, because a Go module can only embed
-// what it holds; a test compares them.
+// what it holds; `./muster generate` makes them.
 //
-//go:generate cp -r ../contracts/migrations .
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 

@@ -14,9 +14,8 @@ import (
 const specMisses = 3
 
 // specSchema is a copy of packages/contracts/schemas/group-spec.json, because a Go module can only
-// embed what it holds; a test compares them.
+// embed what it holds; `./muster generate` makes it.
 //
-//go:generate cp ../contracts/schemas/group-spec.json group-spec.json
 //go:embed group-spec.json
 var specSchema []byte
 

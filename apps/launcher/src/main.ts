@@ -9,6 +9,7 @@ const help = `Usage: ./muster <command>
   dev             the same fleet, reloading on change (pnpm turbo dev)
   worker ts|go|py run one worker with the environment given (--conformance: the one the scenarios use)
   conformance ts|go|py   the scenarios of the worker protocol against a worker (--help; or -- <any command>)
+  generate        schemas, vectors, and the types of Go and Python, from the contracts (--check: tell what differs)
   bench [name]    benchmarks against the raw client (default: core)
   doctor tools    versions found, and how to mend what is missing
   groups, orders, dlq, verify …   the control plane's commands (./muster groups --help)
@@ -54,6 +55,9 @@ async function main(): Promise<number> {
     case "dev":
       setUp({ nats: true, go: true, py: true });
       return (await import("./dev.ts")).dev();
+    case "generate":
+      setUp({});
+      return (await import("./generate.ts")).generate(args);
     case "bench":
       setUp({ nats: true });
       return (await import("./bench.ts")).bench(args);

@@ -33,8 +33,7 @@ export function jsonSchemaOf(schema: z.ZodType): JsonSchema {
   const { $schema, ...rest } = z.toJSONSchema(schema, { io: "input", target: "draft-2020-12" });
   return {
     $schema,
-    $comment:
-      "Generated from packages/contracts/src by `pnpm --filter @muster/contracts generate`. Do not edit.",
+    $comment: "Generated from packages/contracts/src by `./muster generate`. Do not edit.",
     ...rest,
   };
 }

@@ -54,7 +54,7 @@ def test_the_migrations_are_the_contracts() -> None:
     }
     for copy in OWN_MIGRATIONS.iterdir():
         assert copy.read_bytes() == (theirs / copy.name).read_bytes(), (
-            f"copy {copy.name} again from packages/contracts/migrations"
+            f"{copy.name} differs: run ./muster generate"
         )
 
 

@@ -26,7 +26,7 @@ def check(name: str, value: Any) -> None:
 def test_the_copied_schema_is_the_committed_one() -> None:
     for copy in OWN_COPY.iterdir():
         assert copy.read_bytes() == (SCHEMAS / copy.name).read_bytes(), (
-            f"copy {copy.name} again from packages/contracts/schemas"
+            f"{copy.name} differs: run ./muster generate"
         )
 
 

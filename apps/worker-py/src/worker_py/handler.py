@@ -10,18 +10,17 @@ from typing import Any
 import nats.errors
 from muster_worker import Context, Handler, PermanentError, RetryableError
 
+from .contracts import OrderV1
+
 FRAUD_CHECK = "fraud.check"
 FRAUD_CHECK_ABOVE = 10_000
 FRAUD_TIMEOUT_S = 1.0
 
 
-Order = dict[str, Any]
-
-
 def create_handler(work_ms: int) -> Handler:
     """The handler, doing `work_ms` milliseconds of simulated work first."""
 
-    async def handle(order: Order, ctx: Context) -> dict[str, Any]:
+    async def handle(order: OrderV1, ctx: Context) -> dict[str, Any]:
         if work_ms > 0:
             await ctx.signal.guard(asyncio.sleep(work_ms / 1000))
         return await project(order, ctx)
@@ -36,7 +35,7 @@ def work_ms_of(text: str) -> int:
     return int(text or "0")
 
 
-async def project(order: Order, ctx: Context) -> dict[str, Any]:
+async def project(order: OrderV1, ctx: Context) -> dict[str, Any]:
     """Checks an order and gives its projection."""
     if order["amount"] < 0:
         raise PermanentError("negative amount")
@@ -54,7 +53,7 @@ async def project(order: Order, ctx: Context) -> dict[str, Any]:
     }
 
 
-async def check_fraud(order: Order, ctx: Context) -> None:
+async def check_fraud(order: OrderV1, ctx: Context) -> None:
     """Asks the fraud check; no answer and no responder are one: try again later."""
     question = {
         "order_id": order["id"],

@@ -1,6 +1,6 @@
 import { connect } from "@nats-io/transport-node";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { MusterError } from "@muster/contracts";
+import { MusterError, splitServerUrls } from "@muster/contracts";
 import { delay } from "./clock.ts";
 import type { Logger } from "./log.ts";
 
@@ -100,11 +100,13 @@ export async function openConnection(
   options: { servers: string[]; name: string; signal: AbortSignal },
   log: Logger,
 ): Promise<Connection> {
+  const { servers, login } = splitServerUrls(options.servers);
   let said: string | undefined;
   while (!options.signal.aborted) {
     try {
       const nats = await connect({
-        servers: options.servers,
+        servers,
+        ...login,
         name: options.name,
         maxReconnectAttempts: -1,
         reconnectTimeWait: reconnectWaitMs,

@@ -1,6 +1,7 @@
 // The link to NATS: connects for ever, and says at once when there is no connection.
 import { setTimeout as sleep } from "node:timers/promises";
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { splitServerUrls } from "@muster/contracts";
 import { type ConnectionOptions, type NatsConnection, wsconnect } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
 import { isWebSocket } from "../config.ts";
@@ -41,7 +42,7 @@ export class NatsLink {
     if (this.#nats === undefined || !this.#isUp) {
       throw fail(
         "nats_down",
-        `NATS is not reachable at ${this.#urls.map(withoutUser).join(", ")}; start nats-server or correct NATS_URL`,
+        `NATS is not reachable at ${splitServerUrls(this.#urls).servers.join(", ")}; start nats-server or correct NATS_URL`,
       );
     }
     return this.#nats;
@@ -64,7 +65,10 @@ export class NatsLink {
         await this.#live(nc);
       } catch (error) {
         if (isFirstFailure)
-          this.#log.warn({ error: String(error), servers: this.#urls.map(withoutUser) }, "waiting for NATS");
+          this.#log.warn(
+            { error: String(error), servers: splitServerUrls(this.#urls).servers },
+            "waiting for NATS",
+          );
         isFirstFailure = false;
       }
       await sleep(RETRY_MS, undefined, { signal: this.#closing.signal }).catch(() => undefined);
@@ -93,28 +97,14 @@ export class NatsLink {
 }
 
 async function open(urls: string[]): Promise<NatsConnection> {
-  const first = new URL(urls[0] ?? "");
+  const { servers, login } = splitServerUrls(urls);
   const options: ConnectionOptions = {
-    servers: urls.map(withoutUser),
+    servers,
     name: "muster-control-plane",
     maxReconnectAttempts: -1,
     reconnectTimeWait: RETRY_MS,
     timeout: REQUEST_MS,
-    ...credentials(first),
+    ...login,
   };
   return isWebSocket(urls[0] ?? "") ? await wsconnect(options) : await connect(options);
-}
-
-function credentials(url: URL): Pick<ConnectionOptions, "user" | "pass" | "token"> {
-  if (url.username === "") return {};
-  const name = decodeURIComponent(url.username);
-  return url.password === "" ? { token: name } : { user: name, pass: decodeURIComponent(url.password) };
-}
-
-/** The URL without its user and password, which must not reach logs or answers. */
-function withoutUser(text: string): string {
-  const url = new URL(text);
-  url.username = "";
-  url.password = "";
-  return url.href.replace(/\/$/, "");
 }

@@ -63,6 +63,22 @@ export const settings: Scenario[] = [
     await group.settled("u.1", "done");
   }),
 
+  scenario("env-url-user", "ENV-1", "user and password in the URL are the member's login", async (lab) => {
+    const login = { user: "ada", pass: "p@ss:w/rd" };
+    const config = `authorization { user: ${login.user}, password: ${JSON.stringify(login.pass)} }`;
+    const site = await lab.ownServer({ config, connect: login });
+    const group = await lab.group({ on: site });
+    const url = site.url.replace("//", `//${login.user}:${encodeURIComponent(login.pass)}@`);
+    const member = lab.join({ ...group, url });
+    await group.send({ eventId: "u.2" });
+    await group.settled("u.2", "done");
+    same(
+      "lines with the password",
+      member.lines.filter((line) => line.includes(login.pass) || line.includes("p%40ss")),
+      [],
+    );
+  }),
+
   scenario("env-own-id", "ENV-1", "without WORKER_ID it makes one of host and pid", async (lab) => {
     const group = await lab.group();
     // An empty variable is none.

@@ -21,6 +21,7 @@ from .headers import encode_headers, read_headers
 from .log import Log
 from .msg import Msg
 from .parser import Parser
+from .protocol.server_url import split_server_urls
 
 RECONNECT_WAIT_S = 0.5
 """Seconds between two tries at the same server."""
@@ -298,8 +299,12 @@ async def _connect(connection: Connection, config: Config, log: Log) -> None:
         log.warning("reconnected")
         connection.tell_change(True)
 
+    servers, login = split_server_urls(config.servers)
     await connection.connect(
-        servers=list(config.servers),
+        servers=servers,
+        user=login.user,
+        password=login.password,
+        token=login.token,
         name=f"{config.stream}.{config.group}.{config.member}",
         error_cb=on_error,
         disconnected_cb=on_disconnect,

@@ -32,6 +32,8 @@ type hold struct {
 	// ticks are the last two of a timer; a process that was stopped has old ones, so it does not
 	// believe that what waited in its socket is fresh.
 	ticks [2]time.Time
+	// onFresh is called when isFresh has become true again.
+	onFresh func()
 	// first begins a list in the order of receipt, which is a ring through the root.
 	root  message
 	count int
@@ -110,6 +112,17 @@ func (h *hold) releaseLocked(m *message) {
 		h.count--
 	}
 }
+
+// isFresh is false when this process was stopped a moment ago, or could not keep up: what comes now
+// does not look fresh, and nothing more is to be asked for. It would be lost at once, make room for
+// more, and come again after ack_wait.
+func (h *hold) isFresh() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.isFreshLocked(time.Now())
+}
+
+func (h *hold) isFreshLocked(now time.Time) bool { return gap(now, h.ticks[0]) <= h.ackWait/2 }
 
 // isOurs reports whether no other member can have the message. Once lost, it stays so.
 func (h *hold) isOurs(m *message) bool {
@@ -199,8 +212,19 @@ func (h *hold) runArmed(ctx context.Context, ackWait time.Duration) {
 
 func (h *hold) tick(now time.Time) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	wasFresh := h.isFreshLocked(now)
 	h.ticks = [2]time.Time{h.ticks[1], now}
+	isFreshAgain, onFresh := !wasFresh && h.isFreshLocked(now), h.onFresh
+	h.mu.Unlock()
+	if isFreshAgain && onFresh != nil {
+		onFresh()
+	}
+}
+
+func (h *hold) setOnFresh(listener func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.onFresh = listener
 }
 
 // extend counts from before the first publish, and only once the server has read them all.

@@ -65,6 +65,7 @@ func (w *Worker) openMode(spec *Spec, l ledger) (*mode, error) {
 		concurrency: func() int { return latest().Concurrency },
 		held:        m.intake.len,
 		mayPull:     w.mayPull,
+		isFresh:     w.base.hold.isFresh,
 		onSend:      w.base.answers.flush,
 		onMessage: func(msg *nats.Msg) {
 			if one, ok := newMessage(msg, w.config.Stream, w.config.Group); ok {
@@ -81,6 +82,7 @@ func (w *Worker) openMode(spec *Spec, l ledger) (*mode, error) {
 	subject := w.config.APIPrefix + ".CONSUMER.MSG.NEXT." + w.config.Stream + "." + w.config.Group
 	pull, err := newPull(parts, subject, w.config.Log)
 	m.pull, m.source = pull, pull
+	w.base.hold.setOnFresh(m.source.wake)
 	return m, err
 }
 

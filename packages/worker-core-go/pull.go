@@ -82,7 +82,7 @@ func (p *pull) ask() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	room := p.most() - p.held() - p.outstandingLocked()
-	if room < max(1, p.concurrency()/2) || p.isClosed || !p.mayPull() || !p.conn.isUp() {
+	if room < max(1, p.concurrency()/2) || p.isClosed || !p.mayPull() || !p.isFresh() || !p.conn.isUp() {
 		return false
 	}
 	if wait := time.Until(p.resumeAt); wait > 0 {

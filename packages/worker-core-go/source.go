@@ -23,6 +23,8 @@ type sourceParts struct {
 	held func() int
 	// mayPull is false while paused, degraded, draining or without a spec.
 	mayPull func() bool
+	// isFresh is false while what comes would not look fresh: see hold.
+	isFresh func() bool
 	// onSend is called before something is sent: what else waits to be sent leaves with it.
 	onSend    func()
 	onMessage func(*nats.Msg)

@@ -36,6 +36,7 @@ export class Hold {
   #armedForMs: number;
   #isExtending = false;
   #isClosed = false;
+  #onFresh: () => void = () => undefined;
   readonly #stopListening: () => void;
 
   constructor(parts: { connection: Connection; answers: Answers; ackWaitMs: () => number; log: Logger }) {
@@ -81,10 +82,24 @@ export class Hold {
     return held;
   }
 
+  /**
+   * False when this process was stopped a moment ago, or could not keep up: what comes now does not look fresh, and
+   * nothing more is to be asked for. It would be lost at once, make room for more, and come again after ack_wait.
+   */
+  get isFresh(): boolean {
+    return gapMs(this.#ticks[0]) <= this.#ackWaitMs() / 2;
+  }
+
+  /** Calls back when `isFresh` has become true again. */
+  onFresh(listener: () => void): void {
+    this.#onFresh = listener;
+  }
+
   /** True while no other member can have the message. */
   isOurs(held: Held): boolean {
     if (!held.isReleased && gapMs(held.lastExtension) > this.#ackWaitMs()) {
-      this.#log.warn({ seq: held.message.sequence, event_id: held.message.eventId, code: "lost" }, "lost");
+      const { sequence: seq, eventId: event_id, delivered: delivery } = held.message;
+      this.#log.warn({ seq, event_id, delivery, code: "lost" }, "lost");
       this.release(held);
     }
     return !held.isReleased;
@@ -157,7 +172,11 @@ export class Hold {
   }
 
   #tick(): void {
+    const wasFresh = this.isFresh;
     this.#ticks = [this.#ticks[1], now()];
+    if (!wasFresh && this.isFresh) {
+      this.#onFresh();
+    }
     this.#tickTimer = setTimeout(() => this.#tick(), Math.max(10, this.#ackWaitMs() / 10));
   }
 

@@ -86,6 +86,7 @@ export function openMode(name: Mode["name"], parts: ModeParts): Mode {
     held: () => intake.count,
     hasFreeSlot: () => intake.hasFreeSlot,
     mayPull: parts.mayPull,
+    isFresh: () => base.hold.isFresh,
     onSend: base.answers.flush,
     onMessage: (msg) => {
       const message = readMessage(msg, config);
@@ -102,6 +103,7 @@ export function openMode(name: Mode["name"], parts: ModeParts): Mode {
   const subject = `${config.apiPrefix}.CONSUMER.MSG.NEXT.${stream}.${group}`;
   const pull = new Pull(connection, subject, options, log);
   source = pull;
+  base.hold.onFresh(() => pull.wake());
   return { ...common, intake, source: pull, pull };
 }
 

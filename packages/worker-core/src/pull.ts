@@ -80,8 +80,8 @@ export class Pull implements Source {
   }
 
   readonly #ask = (): void => {
-    const { concurrency, held, hasFreeSlot, mayPull, onSend } = this.#options;
-    if (this.#isClosed || !this.#connection.isUp || !mayPull()) {
+    const { concurrency, held, hasFreeSlot, mayPull, isFresh, onSend } = this.#options;
+    if (this.#isClosed || !this.#connection.isUp || !mayPull() || !isFresh()) {
       return;
     }
     const wait = this.#resumeAt - performance.now();

@@ -20,6 +20,8 @@ export interface SourceOptions {
   readonly hasFreeSlot: () => boolean;
   /** False while paused, degraded, draining or without a spec. */
   readonly mayPull: () => boolean;
+  /** False while what comes would not look fresh: see `Hold`. */
+  readonly isFresh: () => boolean;
   /** Called before something is sent: what else waits to be sent leaves with it. */
   readonly onSend: () => void;
   readonly onMessage: (msg: Msg) => void;

@@ -54,6 +54,28 @@ export const hold: Scenario[] = [
   }),
 
   scenario(
+    "hold-resumed",
+    "HOLD-11 HOLD-4",
+    "a member that was stopped asks for nothing until it can tell again what is fresh",
+    async (lab) => {
+      const group = await lab.group({ ack_wait_ms: 4000, concurrency: 4 });
+      const member = lab.join(group);
+      await group.send({ eventId: "first" });
+      await group.settled("first", "done");
+      member.signal("SIGSTOP");
+      const stoppedAt = performance.now();
+      const count = 1000;
+      await Promise.all(Array.from({ length: count }, (_, n) => group.send({ eventId: `w.${n}` })));
+      await waitFor("ack_wait to be over", () => performance.now() - stoppedAt > 5000);
+      member.signal("SIGCONT");
+      await group.quiet();
+      // What its open requests brought meanwhile comes again; what it asked for afterwards does not.
+      const again = (await group.consumer()).delivered.consumer_seq - count - 1;
+      holds("what comes again is what waited for it", again <= 16, `${again} of ${count}`);
+    },
+  ),
+
+  scenario(
     "hold-stalled-silent",
     "HOLD-6",
     "a member that was stopped for longer than ack_wait says nothing of what another one has",

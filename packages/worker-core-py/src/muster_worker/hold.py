@@ -57,6 +57,7 @@ class Hold:
         self._armed_for_ms = ack_wait_ms()
         self._is_extending = False
         self._is_closed = False
+        self._on_fresh: Callable[[], None] = lambda: None
         self._tick_timer: asyncio.TimerHandle | None = None
         self._extend_timer: asyncio.TimerHandle | None = None
         self._tick()
@@ -85,11 +86,30 @@ class Hold:
         self._held.add(held)
         return held
 
+    @property
+    def is_fresh(self) -> bool:
+        """False when this process was stopped a moment ago, or could not keep up.
+
+        What comes now does not look fresh, and nothing more is to be asked for: it would be lost at
+        once, make room for more, and come again after ack_wait.
+        """
+        return gap_ms(self._ticks[0]) <= self._ack_wait_ms() / 2
+
+    def on_fresh(self, listener: Callable[[], None]) -> None:
+        """Calls back when `is_fresh` has become true again."""
+        self._on_fresh = listener
+
     def is_ours(self, held: Held) -> bool:
         """True while no other member can have the message."""
         if not held.is_released and gap_ms(held.last_extension) > self._ack_wait_ms():
             message = held.message
-            self._log.warning("lost", code="lost", seq=message.sequence, event_id=message.event_id)
+            self._log.warning(
+                "lost",
+                code="lost",
+                seq=message.sequence,
+                event_id=message.event_id,
+                delivery=message.delivered,
+            )
             self.release(held)
         return not held.is_released
 
@@ -153,7 +173,10 @@ class Hold:
             self._is_extending = False
 
     def _tick(self) -> None:
+        was_fresh = self.is_fresh
         self._ticks = (self._ticks[1], now())
+        if not was_fresh and self.is_fresh:
+            self._on_fresh()
         wait = max(0.01, self._ack_wait_ms() / 10_000)
         self._tick_timer = asyncio.get_running_loop().call_later(wait, self._tick)
 

@@ -110,6 +110,7 @@ def open_mode(name: ModeName, parts: ModeParts) -> Mode:
         held=lambda: intake.count,
         has_free_slot=lambda: intake.has_free_slot,
         may_pull=parts.may_pull,
+        is_fresh=lambda: base.hold.is_fresh,
         on_send=base.answers.flush,
         on_message=on_message,
     )
@@ -121,6 +122,7 @@ def open_mode(name: ModeName, parts: ModeParts) -> Mode:
         subject = f"{base.config.api_prefix}.CONSUMER.MSG.NEXT.{stream}.{group}"
         pull = Pull(base.connection, subject, options, tasks=base.tasks, log=base.log)
         source = pull
+        base.hold.on_fresh(pull.wake)
     return Mode(
         name=name, ledger=parts.ledger, handlers=handlers, intake=intake, source=source, pull=pull
     )

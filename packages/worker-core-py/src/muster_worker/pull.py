@@ -107,7 +107,9 @@ class Pull:
 
     def _ask(self) -> None:
         o = self._o
-        if self._is_closed or not self._connection.is_up or not o.may_pull():
+        if self._is_closed or not self._connection.is_up:
+            return
+        if not o.may_pull() or not o.is_fresh():
             return
         wait_s = self._resume_at - time.monotonic()
         if wait_s > 0:

@@ -33,6 +33,8 @@ class SourceOptions:
     """True when a message that came now would start at once."""
     may_pull: Callable[[], bool]
     """False while paused, degraded, draining or without a spec."""
+    is_fresh: Callable[[], bool]
+    """False while what comes would not look fresh: see `Hold`."""
     on_send: Callable[[], None]
     """Called before something is sent: what else waits to be sent leaves with it."""
     on_message: Callable[[Msg], None]

@@ -4,6 +4,7 @@ import { type Client, controlPlaneUrl, createClient, explain } from "./client.ts
 import { addDlq } from "./commands/dlq.ts";
 import { addGroups } from "./commands/groups.ts";
 import { addOrders } from "./commands/orders.ts";
+import { addMembers } from "./commands/steer.ts";
 import { addVerify } from "./commands/verify.ts";
 import type { Format } from "./output.ts";
 import { safe } from "./text.ts";
@@ -39,6 +40,7 @@ function createProgram(client: () => Client): Command {
     .addHelpText("after", "\nMUSTER_URL says where the control plane is (default http://127.0.0.1:4600).")
     .exitOverride();
   addGroups(program, client, format);
+  addMembers(program, client, format);
   addOrders(program, client, format);
   addDlq(program, client, format);
   addVerify(program, client, format);

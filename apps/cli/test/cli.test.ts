@@ -268,3 +268,35 @@ test("says what to do when the control plane is not there, or is something else"
     err: expect.stringContaining("[no_group]"),
   });
 });
+
+test("pauses, resets and deletes a group, and asks before it does", async () => {
+  const at = ["STEER", "billing"];
+  const input = JSON.stringify({ ...spec, stream: "STEER", subjects: ["steer.>"] });
+  expect((await muster(["groups", "apply", "-f", "-", "--retention", "limits"], { input })).code).toBe(0);
+  const paused = await muster(["groups", "pause", ...at]);
+  expect(paused).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/stream STEER is paused\n[^]*retries/),
+  });
+  expect((await muster(["groups", "list"])).out).toMatch(/STEER .*paused/);
+  const dry = await muster(["groups", "reset", ...at, "--to-sequence", "1", "--dry-run", "-o", "json"]);
+  expect(JSON.parse(dry.out)).toMatchObject({ dry_run: true, sequence: 1, messages: 0 });
+  expect(await muster(["groups", "reset", ...at])).toMatchObject({
+    code: 2,
+    err: expect.stringContaining("--to-time"),
+  });
+  expect((await muster(["groups", "resume", ...at])).out).toContain("stream STEER is running");
+  expect(await muster(["members", "drain", ...at, "m1"])).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/no member m1; it has none \[no_member\]/),
+  });
+  expect(await muster(["groups", "delete", ...at])).toMatchObject({
+    code: 2,
+    err: expect.stringContaining("--confirm"),
+  });
+  expect((await muster(["groups", "delete", ...at, "--dry-run"])).out).toMatch(
+    /would be deleted\n[^]*loses +the group's place/,
+  );
+  expect((await muster(["groups", "delete", ...at, "--confirm", "billing"])).code).toBe(0);
+  expect((await muster(["groups", "get", ...at])).err).toContain("[no_group]");
+});

@@ -4,7 +4,7 @@ import { type Client, CliError } from "../client.ts";
 import { endWithFailure, type Format, print } from "../output.ts";
 import { list, table } from "../table.ts";
 import { safe } from "../text.ts";
-import { toNumber } from "./groups.ts";
+import { toNumber } from "./numbers.ts";
 
 type ListInput = Parameters<Client["deadLetters"]["list"]["query"]>[0];
 type ReplayInput = Parameters<Client["deadLetters"]["replay"]["mutate"]>[0];

@@ -1,11 +1,13 @@
-// muster groups plan | apply | list | get
+// muster groups plan | apply | list | get, and those of steer.ts
 import type { Command } from "commander";
 import type { Client } from "../client.ts";
 import { CliError } from "../client.ts";
 import { readDocument } from "../input.ts";
 import { type Format, print } from "../output.ts";
 import { list, table } from "../table.ts";
+import { toNumber } from "./numbers.ts";
 import { planned } from "./plan-words.ts";
+import { addSteering } from "./steer.ts";
 
 type Applied = Awaited<ReturnType<Client["groups"]["apply"]["mutate"]>>;
 type ApplyInput = Parameters<Client["groups"]["apply"]["mutate"]>[0];
@@ -41,6 +43,7 @@ export function addGroups(program: Command, client: () => Client, format: () => 
     .action(async (stream: string, group: string) =>
       print(format(), await client().groups.get.query({ stream, group }), view),
     );
+  addSteering(groups, client, format);
 }
 
 function withGroupFile(command: Command): Command {
@@ -75,12 +78,6 @@ async function inputOf(options: ApplyOptions): Promise<ApplyInput> {
   };
   // The control plane checks it; what it refuses, it names.
   return { spec: isWrapped ? document.spec : document, stream } as ApplyInput;
-}
-
-/** A whole number given as a flag. */
-export function toNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new CliError(`${text} is no whole number`, 2);
-  return Number(text);
 }
 
 function applied({ stream, group, revision, changes }: Applied): string {

@@ -18,6 +18,7 @@ import {
   fixedDifferences,
   wantedConsumer,
 } from "./consumer-config.ts";
+import { pauseConsumer, pauseDifferences } from "./consumer-pause.ts";
 import { differencesBetween, doneWords, inWords as asWords, type PlannedChange } from "./plan-change.ts";
 
 const NOT_FOUND = 10014;
@@ -69,22 +70,24 @@ export async function planConsumer(nats: Nats, spec: GroupSpec): Promise<Planned
     return { what, change: "create", differences: differencesBetween({}, wantedConsumer(spec)) };
   checkFound(spec, found.config);
   if (kindOf(found.config) === undefined) return { what, change: "adopt", differences: [] };
-  const changed = differences(spec, found.config);
+  const changed = [...differences(spec, found.config), ...pauseDifferences(spec, found)];
   return { what, change: changed.length === 0 ? "unchanged" : "update", differences: changed };
 }
 
 /** Makes the consumer fit the spec. */
 export async function provisionConsumer(nats: Nats, spec: GroupSpec): Promise<Change["change"]> {
-  const { change } = await planConsumer(nats, spec);
+  const { change, differences: changed } = await planConsumer(nats, spec);
   if (change === "create") return await create(nats, spec);
-  if (change === "update")
+  if (changed.some(({ field }) => field !== "paused"))
     await inWords(spec, nats.jsm.consumers.update(spec.stream, spec.group, changeableOf(spec)));
+  if (changed.some(({ field }) => field === "paused")) await pauseConsumer(nats, spec);
   return doneWords[change];
 }
 
 async function create(nats: Nats, spec: GroupSpec): Promise<Change["change"]> {
   try {
     await inWords(spec, nats.jsm.consumers.add(spec.stream, wantedConsumer(spec)));
+    if (spec.paused) await pauseConsumer(nats, spec);
     return "created";
   } catch (error) {
     // Two applies at once: the other one was first, and now it is an update.

@@ -1,13 +1,24 @@
 import { z } from "zod";
+import { drainMember } from "../groups/drain-member.ts";
 import { applyGroup } from "../groups/apply.ts";
 import { getGroup } from "../groups/get.ts";
 import { GroupFile } from "../groups/group-file.ts";
 import { listGroups } from "../groups/list.ts";
+import { pauseGroup } from "../groups/pause.ts";
 import { planGroup } from "../groups/plan.ts";
+import { removeGroup } from "../groups/remove.ts";
+import { resetGroup } from "../groups/reset.ts";
 import { procedure } from "../trpc.ts";
 
+const Name = z.strictObject({ stream: z.string(), group: z.string() });
+
+const ResetTo = z.union([
+  z.strictObject({ sequence: z.int().min(1) }),
+  z.strictObject({ time: z.iso.datetime({ offset: true }) }),
+]);
+
 /**
- * Groups: make one, say what that would do, look at all, look at one. A plain object, because
+ * Groups: make one, say what that would do, look at all, look at one, steer one. A plain object, because
  * `router()` refuses the name `apply` at its top level; inside the app's router it is an ordinary path.
  */
 export const groups = {
@@ -23,6 +34,36 @@ export const groups = {
   list: procedure.query(({ ctx }) => listGroups(ctx.nats.current())),
 
   get: procedure
-    .input(z.strictObject({ stream: z.string(), group: z.string() }))
+    .input(Name)
     .query(({ ctx, input }) => getGroup(ctx.nats.current(), input.stream, input.group)),
+
+  pause: procedure
+    .input(Name)
+    .mutation(({ ctx, input }) => pauseGroup(ctx.nats.current(), input.stream, input.group, true)),
+
+  resume: procedure
+    .input(Name)
+    .mutation(({ ctx, input }) => pauseGroup(ctx.nats.current(), input.stream, input.group, false)),
+
+  reset: procedure
+    .input(Name.extend({ to: ResetTo, dry_run: z.boolean().default(false) }))
+    .mutation(({ ctx, input: { stream, group, to, dry_run } }) =>
+      resetGroup(ctx.nats.current(), stream, group, to, dry_run),
+    ),
+
+  delete: procedure
+    .input(
+      Name.extend({
+        confirm: z.string().optional(),
+        dry_run: z.boolean().default(false),
+        force: z.boolean().default(false),
+      }),
+    )
+    .mutation(({ ctx, input: { stream, group, confirm, dry_run, force } }) =>
+      removeGroup(ctx.nats.current(), stream, group, { confirm, dryRun: dry_run, force }),
+    ),
+
+  drainMember: procedure
+    .input(Name.extend({ member: z.string() }))
+    .mutation(({ ctx, input }) => drainMember(ctx.nats.current(), input.stream, input.group, input.member)),
 };

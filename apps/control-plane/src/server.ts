@@ -6,6 +6,7 @@ import { fail } from "./errors.ts";
 import { refusal } from "./guard.ts";
 import { Database } from "./ledger/database.ts";
 import type { Log } from "./log.ts";
+import { contentType, metricsText } from "./metrics/metrics.ts";
 import { NatsLink } from "./nats/connection.ts";
 import { appRouter } from "./router.ts";
 
@@ -40,6 +41,7 @@ export async function startControlPlane(config: Config, log: Log): Promise<Contr
       });
     const refused = refusal(request, config.host, MAX_BODY_BYTES);
     if (refused !== undefined) return refuse(request, response, refused);
+    if (path === "/metrics" && request.method === "GET") return void sendMetrics(response, nats, log);
     trpc(request, response);
   });
   // A client that sends its request drop by drop must not hold a connection for ever.
@@ -54,6 +56,19 @@ export async function startControlPlane(config: Config, log: Log): Promise<Contr
   let closing: Promise<void> | undefined;
   const close = () => (closing ??= shut(server, nats, database));
   return { url: urlOf(server, config), close, [Symbol.asyncDispose]: close };
+}
+
+async function sendMetrics(response: ServerResponse, nats: NatsLink, log: Log): Promise<void> {
+  try {
+    const text = await metricsText(nats.isUp ? nats.current() : undefined);
+    response.writeHead(200, { "content-type": contentType, "x-content-type-options": "nosniff" });
+    response.end(text);
+  } catch (error) {
+    log.warn({ error: String(error) }, "metrics cannot be read");
+    answer(response, 503, {
+      error: { message: "the figures cannot be read from NATS; the control plane's log says more" },
+    });
+  }
 }
 
 function listen(server: Server, { host, port }: Config): Promise<void> {

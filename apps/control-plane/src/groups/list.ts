@@ -1,11 +1,8 @@
 // All groups, one line each.
-import { type GroupSpec, groupKey } from "@muster/contracts";
+import type { GroupSpec, MemberRecord } from "@muster/contracts";
 import type { Nats } from "../nats/connection.ts";
-import { findConsumer } from "./consumer.ts";
-import { countDead } from "./dead.ts";
 import { type Figures, figuresOf } from "./figures.ts";
-import { readMembers } from "./members.ts";
-import { readSpecs } from "./specs.ts";
+import { readGroups } from "./read-groups.ts";
 
 /** A group in the list. */
 export type GroupLine = {
@@ -23,31 +20,22 @@ export type GroupLine = {
 
 /** The groups that have a spec, ordered by stream and group. */
 export async function listGroups(nats: Nats): Promise<GroupLine[]> {
-  const [specs, members] = await Promise.all([readSpecs(nats), readMembers(nats)]);
-  const streams = [...new Set(specs.map(({ spec }) => spec.stream))];
-  const dead = new Map(
-    await Promise.all(streams.map(async (stream) => [stream, await countDead(nats, stream)] as const)),
-  );
-  const lines: GroupLine[] = [];
-  for (const { spec, revision } of specs) {
-    const { stream, group, paused, ledger } = spec;
-    const { mode } = spec.delivery;
-    const live = members.get(groupKey(stream, group)) ?? [];
-    const consumer =
-      mode === "queue" ? undefined : await findConsumer(nats, stream, group).catch(() => undefined);
-    const byLanguage: Record<string, number> = {};
-    for (const { language } of live) byLanguage[language] = (byLanguage[language] ?? 0) + 1;
-    lines.push({
-      stream,
-      group,
-      revision,
-      mode,
-      ledger,
-      paused,
-      members: byLanguage,
-      ...(mode === "queue" ? {} : { has_consumer: consumer !== undefined }),
-      ...figuresOf(consumer, live, dead.get(stream)?.get(group) ?? {}),
-    });
-  }
-  return lines.sort((a, b) => (groupKey(a.stream, a.group) < groupKey(b.stream, b.group) ? -1 : 1));
+  return (await readGroups(nats)).map(({ spec, revision, consumer, members, deadByReason }) => ({
+    stream: spec.stream,
+    group: spec.group,
+    revision,
+    mode: spec.delivery.mode,
+    ledger: spec.ledger,
+    paused: spec.paused,
+    members: countByLanguage(members),
+    ...(spec.delivery.mode === "queue" ? {} : { has_consumer: consumer !== undefined }),
+    ...figuresOf(consumer, members, deadByReason),
+  }));
+}
+
+/** Live members by language. */
+export function countByLanguage(members: readonly MemberRecord[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { language } of members) counts[language] = (counts[language] ?? 0) + 1;
+  return counts;
 }

@@ -22,8 +22,8 @@ export type Stored = {
   data: Uint8Array;
 };
 
-/** Where a scan begins and ends (sequences, both included), and one subject filter. */
-export type ScanOptions = { from?: number; upTo?: number; filter?: string };
+/** Where a scan begins and ends (sequences, both included), one subject filter, messages of one request. */
+export type ScanOptions = { from?: number; upTo?: number; filter?: string; batch?: number };
 
 /**
  * The messages of a stream in order. Messages deleted meanwhile are left out; those that arrive
@@ -34,12 +34,12 @@ export async function* scanStream(
   stream: string,
   options: ScanOptions = {},
 ): AsyncGenerator<Stored> {
-  const { upTo = Number.MAX_SAFE_INTEGER, filter = ">" } = options;
+  const { upTo = Number.MAX_SAFE_INTEGER, filter = ">", batch: size = BATCH } = options;
   let next = options.from ?? 1;
   let isDirect = true;
   while (next <= upTo) {
     const batch: Stored[] | "no_direct" = isDirect
-      ? await directBatch(nats, stream, next, filter)
+      ? await directBatch(nats, stream, next, filter, size)
       : await single(nats, stream, next, filter);
     if (batch === "no_direct") {
       // The stream was made by others without direct access (or is not there): one by one, slower.
@@ -64,6 +64,7 @@ function directBatch(
   stream: string,
   seq: number,
   filter: string,
+  size: number,
 ): Promise<Stored[] | "no_direct"> {
   return new Promise((resolve, reject) => {
     const found: Stored[] = [];
@@ -98,7 +99,7 @@ function directBatch(
         );
       },
     });
-    const query = { seq, batch: BATCH, max_bytes: BATCH_BYTES, next_by_subj: filter };
+    const query = { seq, batch: size, max_bytes: BATCH_BYTES, next_by_subj: filter };
     nats.nc.publish(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify(query), { reply: inbox });
   });
 }

@@ -1,0 +1,61 @@
+// Everything there is to know of all groups, in as few requests as streams.
+import { type GroupSpec, groupKey, type MemberRecord } from "@muster/contracts";
+import type { ConsumerInfo } from "@nats-io/jetstream";
+import type { Nats } from "../nats/connection.ts";
+import { countDead } from "./dead.ts";
+import { readMembers } from "./members.ts";
+import { readSpecs } from "./specs.ts";
+
+/** A group with its consumer, live members and dead letters. */
+export type Group = {
+  spec: GroupSpec;
+  revision: number;
+  /** Absent in a queue group, and where it is gone. */
+  consumer: ConsumerInfo | undefined;
+  members: MemberRecord[];
+  deadByReason: Record<string, number>;
+};
+
+/** The groups that have a spec, ordered by stream and group. */
+export async function readGroups(nats: Nats): Promise<Group[]> {
+  const [specs, members] = await Promise.all([readSpecs(nats), readMembers(nats)]);
+  const streams = [...new Set(specs.map(({ spec }) => spec.stream))];
+  const [dead, consumers] = await Promise.all([
+    byStream(streams, (stream) => countDead(nats, stream)),
+    byStream(streams, (stream) => consumersOf(nats, stream)),
+  ]);
+  return specs
+    .map(({ spec, revision }) => ({
+      spec,
+      revision,
+      consumer: spec.delivery.mode === "queue" ? undefined : consumers.get(spec.stream)?.get(spec.group),
+      members: members.get(groupKey(spec.stream, spec.group)) ?? [],
+      deadByReason: dead.get(spec.stream)?.get(spec.group) ?? {},
+    }))
+    .sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+}
+
+function keyOf({ spec }: Group): string {
+  return groupKey(spec.stream, spec.group);
+}
+
+async function byStream<T>(
+  streams: readonly string[],
+  read: (stream: string) => Promise<T>,
+): Promise<Map<string, T>> {
+  return new Map(await Promise.all(streams.map(async (stream) => [stream, await read(stream)] as const)));
+}
+
+/** A stream that is gone has none: its groups are shown without consumer. */
+async function consumersOf(nats: Nats, stream: string): Promise<Map<string, ConsumerInfo>> {
+  const found = new Map<string, ConsumerInfo>();
+  if (stream === "core") return found;
+  try {
+    for await (const consumer of nats.jsm.consumers.list(stream)) found.set(consumer.name, consumer);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === STREAM_NOT_FOUND)) throw error;
+  }
+  return found;
+}
+
+const STREAM_NOT_FOUND = 10059;

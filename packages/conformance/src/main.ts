@@ -1,4 +1,5 @@
 // Runs the conformance suite: see `usage` in options.ts.
+import { setPatience } from "./lab/wait.ts";
 import { type Options, readOptions, UsageError, usage } from "./options.ts";
 import { closingOf, listingOf, reportOf, rowOf } from "./report.ts";
 import { runScenarios } from "./runner.ts";
@@ -38,12 +39,14 @@ function isHelpAsked(args: readonly string[]): boolean {
 async function play(options: Options): Promise<number> {
   clearEnvironment();
   const { command, parallel, allowUnsupported } = options;
+  setPatience(options.patienceMs);
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
   process.once("SIGTERM", () => stop.abort());
   const results = await runScenarios(options.scenarios, {
     command,
     parallel,
+    ...(options.once ? { isBusySince: () => false } : {}),
     signal: stop.signal,
     onResult: (result) => print(rowOf(result)),
   });

@@ -11,6 +11,8 @@ The command must become the worker itself (exec): signals go to its process.
   --only <id>          play this scenario; may be given several times
   --allow-unsupported  a worker that says what it does not support may pass; the list is printed
   --parallel <n>       scenarios at once (default: 8)
+  --patience <s>       longest wait for what a good worker does in a second or two (default: 40)
+  --once               play nothing again, however busy the machine is
   --logs               print what the workers of a failed scenario said
   --list               print scenarios and requirements, and play nothing
 
@@ -24,6 +26,8 @@ export type Options = {
   json: boolean;
   allowUnsupported: boolean;
   parallel: number;
+  patienceMs: number;
+  once: boolean;
   list: boolean;
   logs: boolean;
 };
@@ -41,18 +45,21 @@ export function readOptions(args: readonly string[], all: readonly Scenario[]): 
   const flags = new Set<string>();
   const only: string[] = [];
   let parallel = 8;
+  let patience = 40;
   let language: Language | undefined;
   while (own.length > 0) {
     const word = own.shift() ?? "";
-    if (["--json", "--allow-unsupported", "--list", "--logs"].includes(word)) flags.add(word);
+    if (["--json", "--allow-unsupported", "--list", "--logs", "--once"].includes(word)) flags.add(word);
     else if (word === "--only") only.push(own.shift() ?? "");
     else if (word === "--parallel") parallel = Number(own.shift());
+    else if (word === "--patience") patience = Number(own.shift());
     else if (isLanguage(word) && language === undefined) language = word;
     else throw new UsageError(`unknown argument ${JSON.stringify(word)}`);
   }
   const unknown = only.filter((id) => !all.some((scenario) => scenario.id === id));
   if (unknown.length > 0) throw new UsageError(`no scenario ${unknown.join(", ")}; --list prints them`);
   if (!Number.isInteger(parallel) || parallel < 1) throw new UsageError("--parallel takes a number from 1");
+  if (!(patience > 0 && patience <= 90)) throw new UsageError("--patience takes seconds up to 90");
   const list = flags.has("--list");
   if (language !== undefined && argv.length > 0)
     throw new UsageError("a language or a command after --, not both");
@@ -64,6 +71,8 @@ export function readOptions(args: readonly string[], all: readonly Scenario[]): 
     json: flags.has("--json"),
     allowUnsupported: flags.has("--allow-unsupported"),
     parallel,
+    patienceMs: patience * 1000,
+    once: flags.has("--once"),
     list,
     logs: flags.has("--logs"),
   };

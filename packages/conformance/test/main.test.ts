@@ -48,6 +48,7 @@ describe("./muster conformance", () => {
     [["ts", "--", "true"], "not both"],
     [["--only", "no-such-one", "--", "true"], "no scenario no-such-one"],
     [["--parallel", "0", "ts"], "--parallel"],
+    [["--patience", "soon", "ts"], "--patience"],
     [["rust"], 'unknown argument "rust"'],
   ])("refuses %j with 2 and a word why", async (args, why) => {
     const { code, lines } = await conformance(...args);

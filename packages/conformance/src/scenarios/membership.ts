@@ -176,6 +176,7 @@ export const membership: Scenario[] = [
       same("its end", await member.ended(), { code: 3, signal: null });
       same("the record is the other's", (await member.record())?.instance, "another-process");
     },
+    { timeoutMs: 45_000 },
   ),
 
   scenario(

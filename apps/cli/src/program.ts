@@ -2,6 +2,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { type Client, controlPlaneUrl, createClient, explain } from "./client.ts";
 import { addDlq } from "./commands/dlq.ts";
+import { addDoctor } from "./commands/doctor.ts";
 import { addGroups } from "./commands/groups.ts";
 import { addOrders } from "./commands/orders.ts";
 import { addMembers } from "./commands/steer.ts";
@@ -43,6 +44,7 @@ function createProgram(client: () => Client): Command {
   addMembers(program, client, format);
   addOrders(program, client, format);
   addDlq(program, client, format);
+  addDoctor(program, client, format);
   addVerify(program, client, format);
   return prepared(program);
 }

@@ -300,3 +300,19 @@ test("pauses, resets and deletes a group, and asks before it does", async () => 
   expect((await muster(["groups", "delete", ...at, "--confirm", "billing"])).code).toBe(0);
   expect((await muster(["groups", "get", ...at])).err).toContain("[no_group]");
 });
+
+test("the doctor ends with 1 for an error, and for a warning only when it is strict", async () => {
+  const input = JSON.stringify({ ...spec, stream: "WARD", subjects: ["ward.>"] });
+  await muster(["groups", "apply", "-f", "-"], { input });
+  const only = ["doctor", "--stream", "WARD"];
+  const mild = await muster(only);
+  expect(mild).toMatchObject({
+    code: 0,
+    err: "",
+    out: expect.stringMatching(/^warning {2}few-members {2}billing of WARD\n {2}found {2}0 live/),
+  });
+  expect(mild.out).toContain("0 errors, 1 warnings, 0 notes in 1 groups of 1 streams");
+  expect((await muster([...only, "--strict"])).code).toBe(1);
+  const json = await muster([...only, "-o", "json"]);
+  expect(JSON.parse(json.out)).toMatchObject({ warnings: 1, findings: [{ id: "few-members" }] });
+});

@@ -1,11 +1,12 @@
 import { deadLetters } from "./routers/dead-letters.ts";
+import { doctor } from "./routers/doctor.ts";
 import { groups } from "./routers/groups.ts";
 import { orders } from "./routers/orders.ts";
 import { verify } from "./routers/verify.ts";
 import { router } from "./trpc.ts";
 
 /** All procedures of the control plane. */
-export const appRouter = router({ groups, orders, deadLetters, verify });
+export const appRouter = router({ groups, orders, deadLetters, verify, doctor });
 
 /** What a client needs to know of it: the type alone. */
 export type AppRouter = typeof appRouter;

@@ -109,14 +109,14 @@ function paused({
   backing_off,
 }: Paused): string {
   const is = isPaused ? "paused" : "running";
-  return `${list([
+  return list([
     ["group", `${group} of stream ${stream} is ${change === "unchanged" ? "already " : ""}${is}`],
     ["note", note],
     ["in flight", in_flight],
     ["held", held],
     ["ready", ready],
     ["backing off", backing_off],
-  ])}`;
+  ]);
 }
 
 function reset({ stream, group, dry_run, sequence, messages, again, skipped, note }: Reset): string {

@@ -46,16 +46,20 @@ async function byStream<T>(
   return new Map(await Promise.all(streams.map(async (stream) => [stream, await read(stream)] as const)));
 }
 
-/** A stream that is gone has none: its groups are shown without consumer. */
-async function consumersOf(nats: Nats, stream: string): Promise<Map<string, ConsumerInfo>> {
-  const found = new Map<string, ConsumerInfo>();
-  if (stream === "core") return found;
+/** All consumers of a stream, those of others included; a stream that is gone has none. */
+export async function listConsumers(nats: Nats, stream: string): Promise<ConsumerInfo[]> {
+  const found: ConsumerInfo[] = [];
   try {
-    for await (const consumer of nats.jsm.consumers.list(stream)) found.set(consumer.name, consumer);
+    for await (const consumer of nats.jsm.consumers.list(stream)) found.push(consumer);
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === STREAM_NOT_FOUND)) throw error;
   }
   return found;
+}
+
+async function consumersOf(nats: Nats, stream: string): Promise<Map<string, ConsumerInfo>> {
+  const consumers = stream === "core" ? [] : await listConsumers(nats, stream);
+  return new Map(consumers.map((consumer) => [consumer.name, consumer]));
 }
 
 const STREAM_NOT_FOUND = 10059;

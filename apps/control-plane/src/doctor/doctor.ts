@@ -1,0 +1,111 @@
+// Looks at streams, groups and members, and says what is not as it should be.
+import { checkName, dlqStream, MusterError } from "@muster/contracts";
+import { inWords } from "../groups/plan-change.ts";
+import { planGroup } from "../groups/plan.ts";
+import { type Group, listConsumers, readGroups } from "../groups/read-groups.ts";
+import { findStream } from "../groups/streams.ts";
+import { oldestWaitingSeconds } from "../metrics/oldest.ts";
+import type { Nats } from "../nats/connection.ts";
+import type { Finding, GroupFacts, Severity, StreamFacts } from "./finding.ts";
+import { groupChecks } from "./group-checks.ts";
+import { memberChecks } from "./member-checks.ts";
+import { streamChecks } from "./stream-checks.ts";
+
+/** The report: findings by severity, and what was looked at. */
+export type Report = {
+  findings: Finding[];
+  errors: number;
+  warnings: number;
+  notes: number;
+  looked_at: { streams: number; groups: number; members: number };
+  /** What no check can see from here. */
+  unseen: string[];
+};
+
+const unseen = [
+  "sync_interval of the servers: an acknowledged message is not on disk until the server has synced it; read it in their configuration",
+  "filters that overlap on a work queue: the server refuses them itself",
+];
+
+const order: readonly Severity[] = ["error", "warning", "note"];
+
+/** Examines all streams that have groups, or one of them. */
+export async function examine(nats: Nats, only?: string): Promise<Report> {
+  if (only !== undefined) checkName("stream", only);
+  const groups = (await readGroups(nats)).filter(({ spec }) => only === undefined || spec.stream === only);
+  const streams = [...new Set(groups.map(({ spec }) => spec.stream))];
+  const ofStreams = await Promise.all(
+    streams.map(async (stream) =>
+      examineStream(
+        nats,
+        groups.filter(({ spec }) => spec.stream === stream),
+        stream,
+      ),
+    ),
+  );
+  const findings = ofStreams.flat().toSorted((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
+  const count = (severity: Severity) => findings.filter((finding) => finding.severity === severity).length;
+  return {
+    findings,
+    errors: count("error"),
+    warnings: count("warning"),
+    notes: count("note"),
+    looked_at: {
+      streams: streams.length,
+      groups: groups.length,
+      members: groups.reduce((sum, { members }) => sum + members.length, 0),
+    },
+    unseen,
+  };
+}
+
+async function examineStream(nats: Nats, groups: Group[], stream: string): Promise<Finding[]> {
+  const info = stream === "core" ? undefined : await findStream(nats, stream);
+  const ofGroups = await Promise.all(groups.map((group) => examineGroup(nats, group, info)));
+  if (info === undefined) return ofGroups.flat();
+  const consumers = await listConsumers(nats, stream);
+  const isCluster = (nats.nc.info?.cluster ?? "") !== "";
+  const deadLetters = await findStream(nats, dlqStream(stream));
+  const facts: StreamFacts = { info, deadLetters, consumers, groups, isCluster };
+  const ofStream = streamChecks
+    .flatMap((check) => check(facts))
+    .map(({ consumer, ...sign }) => ({
+      ...sign,
+      stream,
+      ...(consumer === undefined ? {} : { group: consumer }),
+    }));
+  return [...ofStream, ...ofGroups.flat()];
+}
+
+async function examineGroup(
+  nats: Nats,
+  group: Group,
+  stream: StreamFacts["info"] | undefined,
+): Promise<Finding[]> {
+  const facts: GroupFacts = {
+    ...group,
+    stream,
+    drift: await driftOf(nats, group),
+    oldestWaitingSeconds: await oldestWaitingSeconds(nats, group),
+    nowMs: Date.now(),
+  };
+  const signs = [
+    ...groupChecks.flatMap((check) => check(facts) ?? []),
+    ...memberChecks.flatMap((check) => check(facts)),
+  ];
+  return signs.map((sign) => ({ ...sign, stream: group.spec.stream, group: group.spec.group }));
+}
+
+/** What an apply of the stored spec would change or refuse. */
+async function driftOf(nats: Nats, { spec }: Group): Promise<string[]> {
+  try {
+    const { changes } = await planGroup(nats, spec);
+    return changes.flatMap(({ what, change, differences }) => {
+      if (change === "create") return `${what} is missing`;
+      return change === "update" ? differences.map((difference) => `${what}: ${inWords(difference)}`) : [];
+    });
+  } catch (error) {
+    if (error instanceof MusterError && error.code !== "nats_down") return [error.message];
+    throw error;
+  }
+}

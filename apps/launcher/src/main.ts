@@ -10,6 +10,7 @@ const help = `Usage: ./muster <command>
   worker ts|go|py run one worker with the environment given (--conformance: the one the scenarios use)
   conformance ts|go|py   the scenarios of the worker protocol against a worker (--help; or -- <any command>)
   generate        schemas, vectors, and the types of Go and Python, from the contracts (--check: tell what differs)
+  fleet kv|postgres      a mixed fleet under kills, stops and failures, and its account (--help)
   bench [name]    benchmarks against the raw client (default: core)
   doctor tools    versions found, and how to mend what is missing
   groups, orders, dlq, verify …   the control plane's commands (./muster groups --help)
@@ -23,7 +24,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 
 /** Commands that explain themselves; of the others the list says it all. */
-const explained = ["demo", "resolve", "conformance"];
+const explained = ["demo", "resolve", "conformance", "fleet"];
 
 async function main(): Promise<number> {
   if (!explained.includes(command) && args.some((word) => word === "--help" || word === "-h")) {
@@ -63,6 +64,10 @@ async function main(): Promise<number> {
       return (await import("./bench.ts")).bench(args);
     case "conformance":
       return (await import("./conformance.ts")).conformance(args);
+    case "fleet": {
+      const { missing } = setUp(args.includes("--help") ? {} : { nats: true, go: true, py: true });
+      return Object.keys(missing).length > 0 ? 1 : (await import("./fleet/main.ts")).fleet(args);
+    }
     case "doctor":
       return (await import("./doctor.ts")).doctorTools();
     case "resolve":

@@ -40,6 +40,9 @@ export type PostgresServer = {
 
 const run = promisify(execFile);
 
+/** Bytes of an answer: a ledger of some 100,000 rows. */
+const maxAnswer = 64 << 20;
+
 /** Starts a Postgres of its own in a temporary folder and returns when it takes connections. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const bin = findPostgres();
@@ -75,7 +78,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   };
   const psql = async (sql: string, database = url): Promise<string> => {
     const args = ["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql];
-    return (await run(join(bin, "psql"), args)).stdout.trim();
+    return (await run(join(bin, "psql"), args, { maxBuffer: maxAnswer })).stdout.trim();
   };
   try {
     const user = await postgresUser();

@@ -10,14 +10,15 @@ export type ControlPlane = { readonly url: string; readonly api: ReturnType<type
 
 const START_MS = 20_000;
 
-/** Starts the control plane on a free port and returns when it listens and has reached NATS. */
+/** Starts the control plane on a free port, `more` in its environment, and returns when it listens and has reached NATS. */
 export async function startControlPlane(
   children: Children,
   natsUrl: string,
   signal: AbortSignal,
+  more: Record<string, string> = {},
 ): Promise<ControlPlane> {
   const main = join(checkoutRoot, "apps/control-plane/src/main.ts");
-  const env = { NATS_URL: natsUrl, MUSTER_HOST: "127.0.0.1", MUSTER_PORT: "0", LOG_LEVEL: "info" };
+  const env = { NATS_URL: natsUrl, MUSTER_HOST: "127.0.0.1", MUSTER_PORT: "0", LOG_LEVEL: "info", ...more };
   const { proc, logFile } = children.start("control-plane", [process.execPath, main], env);
   const patience: Patience = {
     signal,

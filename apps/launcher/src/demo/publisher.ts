@@ -1,7 +1,16 @@
+import type { OrderEvent } from "@muster/contracts";
 import type { JetStreamClient } from "@nats-io/jetstream";
 import { headers } from "@nats-io/transport-node";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DemoOrder } from "./orders.ts";
+
+/** A message to publish, byte for byte; `messageId` is its event's unless told otherwise. */
+export type Outgoing = {
+  eventId: string;
+  event: OrderEvent;
+  body: Uint8Array;
+  messageId?: string;
+  headers?: Readonly<Record<string, string>>;
+};
 
 /** Where orders go, and who hears of one that the stream did not confirm. */
 export type PublisherOptions = { subjectRoot: string; signal: AbortSignal; fail: (error: Error) => void };
@@ -28,7 +37,7 @@ export class Publisher {
   }
 
   /** Begins to publish these, some at a time; `confirmed` tells how far it is. */
-  publish(orders: readonly DemoOrder[]): void {
+  publish(orders: readonly Outgoing[]): void {
     const queue = orders.values();
     const lane = async (): Promise<void> => {
       for (const order of queue) {
@@ -40,17 +49,19 @@ export class Publisher {
   }
 
   // What was not confirmed may be stored all the same: again under the same id, it is kept once.
-  async #publishOne(order: DemoOrder): Promise<void> {
+  async #publishOne(order: Outgoing): Promise<void> {
     const { subjectRoot, signal } = this.#options;
     const subject = `${subjectRoot}.${order.event}`;
     const h = headers();
     h.set("Muster-Event-Id", order.eventId);
     h.set("Muster-Contract", "order.v1");
+    for (const [name, value] of Object.entries(order.headers ?? {})) h.set(name, value);
+    const msgID = order.messageId ?? order.eventId;
     const deadline = performance.now() + GIVE_UP_MS;
     for (;;) {
       signal.throwIfAborted();
       try {
-        await this.#js.publish(subject, order.body, { msgID: order.eventId, headers: h, timeout: ANSWER_MS });
+        await this.#js.publish(subject, order.body, { msgID, headers: h, timeout: ANSWER_MS });
         return;
       } catch (cause) {
         if (performance.now() > deadline) {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Ready } from "../setup/index.ts";
 import { root } from "../setup/tools.ts";
 import { conformanceSuites } from "./conformance.ts";
+import { fleetSuites } from "./fleet.ts";
 import { go, py } from "./languages.ts";
 import { checks, type Suite } from "./suite.ts";
 import { tree } from "./tree.ts";
@@ -44,6 +45,7 @@ export function suites(ready: Ready): Suite[] {
     { name: "go", skip: ready.missing.go, run: go },
     { name: "py", skip: ready.missing.py, run: py },
     ...conformanceSuites(ready),
+    ...fleetSuites(ready),
     { name: "e2e", without, run: vitest(["apps/launcher"]) },
   ];
 }

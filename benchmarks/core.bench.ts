@@ -1,13 +1,15 @@
-// The TypeScript core against the raw client, in one run: interleaved rounds on one server, medians of ratios.
-// ./muster bench core [--json] [--rounds N] [--only family]…
+// A core against the raw client of its language, in one run: interleaved rounds on one server, medians of ratios.
+// ./muster bench core [--lang ts|go|py] [--json] [--rounds N] [--only family]…
 import { parseArgs } from "node:util";
 import { findPostgres, startPostgres } from "@muster/testkit";
 import { families } from "./core/cases.ts";
 import { openLab } from "./core/lab.ts";
+import { languageBench } from "./core/languages.ts";
 import { report, summarize } from "./ratios.ts";
 
 const { values } = parseArgs({
   options: {
+    lang: { type: "string", default: "ts" },
     json: { type: "boolean", default: false },
     rounds: { type: "string", default: "5" },
     only: { type: "string", multiple: true },
@@ -20,13 +22,19 @@ if (!Number.isInteger(rounds) || rounds < 1) {
   );
   process.exit(2);
 }
+const { lang } = values;
+if (lang !== "ts" && lang !== "go" && lang !== "py") {
+  console.error(`muster bench core: --lang ${JSON.stringify(lang)} must be ts, go or py`);
+  process.exit(2);
+}
 
 await using stack = new AsyncDisposableStack();
 const hasPostgres = findPostgres() !== undefined;
 const database = hasPostgres ? stack.use(await startPostgres()) : undefined;
 if (database === undefined) console.error("no Postgres found: its cases are left out");
 const lab = stack.use(await openLab());
-const all = families(database?.url);
+const other = lang === "ts" ? undefined : languageBench(lang, database?.url);
+const all = other?.families ?? families(database?.url);
 const chosen = all.filter(({ name }) => values.only === undefined || values.only.includes(name));
 if (chosen.length === 0) {
   console.error(`muster bench core: --only takes ${all.map(({ name }) => name).join(", ")}`);
@@ -51,10 +59,13 @@ if (costs.length > 0) console.log("Processor time for a message, in µs: this pr
 for (const { name, processUs, serverUs } of costs) {
   console.log(`  ${name.padEnd(34)} ${processUs.toFixed(1).padStart(6)} + ${serverUs.toFixed(1)}`);
 }
+const figures = other?.figures() ?? [];
+for (const { name, raw, ours } of figures) console.log(`  ${name.padEnd(34)} raw ${raw}, ours ${ours}`);
 report(
   [...ratios].map(([name, found]) => summarize(name, found, targets[name])),
   values.json,
   {
+    ...(other === undefined ? {} : { lang, figures }),
     costs: costs.map(({ name, processUs, serverUs }) => ({
       name,
       process_us: processUs,

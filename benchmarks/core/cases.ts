@@ -159,7 +159,7 @@ const processes: Family = {
 };
 
 /** Loads a stream, runs the case on it, and takes the stream away. */
-async function on<T>(
+export async function on<T>(
   lab: Lab,
   messages: number,
   spec: Partial<GroupSpecInput>,

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { setUp } from "./setup/index.ts";
 import { root, say } from "./setup/tools.ts";
 
 const folder = join(root, "benchmarks");
@@ -16,6 +17,9 @@ export async function bench(args: readonly string[]): Promise<number> {
     say(`no benchmark ${JSON.stringify(name)}; there are ${names.join(", ")}`);
     return 2;
   }
+  // What measures other languages needs them here.
+  const { missing } = setUp({ nats: true, go: args.includes("go"), py: args.includes("py") });
+  if (Object.keys(missing).length > 0) return 2;
   const argv = [join(folder, `${name}.bench.ts`), ...args.slice(named ? 1 : 0)];
   const child = spawn(process.execPath, argv, { stdio: "inherit" });
   return new Promise((done) => child.once("close", (code) => done(code ?? 1)));

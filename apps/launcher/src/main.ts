@@ -11,7 +11,7 @@ const help = `Usage: ./muster <command>
   conformance ts|go|py   the scenarios of the worker protocol against a worker (--help; or -- <any command>)
   generate        schemas, vectors, and the types of Go and Python, from the contracts (--check: tell what differs)
   fleet kv|postgres      a mixed fleet under kills, stops and failures, and its account (--help)
-  bench [name]    benchmarks against the raw client (default: core)
+  bench [name]    benchmarks against the raw client (default: core; --lang ts|go|py)
   doctor tools    versions found, and how to mend what is missing
   groups, orders, dlq, verify …   the control plane's commands (./muster groups --help)
 `;

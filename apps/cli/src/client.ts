@@ -26,9 +26,10 @@ export function controlPlaneUrl(env: Record<string, string | undefined>): string
   return url.replace(/\/$/, "");
 }
 
-/** A client for that address; it connects when it is first used. */
-export function createClient(url: string): Client {
-  return createTRPCClient<AppRouter>({ links: [httpLink({ url })] });
+/** A client for that address, with a bearer token where one is given; it connects when it is first used. */
+export function createClient(url: string, token?: string): Client {
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  return createTRPCClient<AppRouter>({ links: [httpLink({ url, headers })] });
 }
 
 /** An error as the user shall read it; nothing when it is a fault of the program. */

@@ -1,6 +1,7 @@
 // The commands, put together. Exit codes: 0 done, 1 failed or something is wrong, 2 wrong use.
 import { Command, CommanderError, Option } from "commander";
 import { type Client, controlPlaneUrl, createClient, explain } from "./client.ts";
+import { addAccess } from "./commands/access.ts";
 import { addDlq } from "./commands/dlq.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addGroups } from "./commands/groups.ts";
@@ -16,7 +17,7 @@ export async function run(args: readonly string[], env: Record<string, string | 
   let client: Client | undefined;
   try {
     url = controlPlaneUrl(env);
-    const program = createProgram(() => (client ??= createClient(url)));
+    const program = createProgram(() => (client ??= createClient(url, env["MUSTER_TOKEN"] || undefined)));
     await program.parseAsync([...args], { from: "user" });
     return 0;
   } catch (error) {
@@ -38,7 +39,10 @@ function createProgram(client: () => Client): Command {
         .choices(["table", "json"])
         .default("table"),
     )
-    .addHelpText("after", "\nMUSTER_URL says where the control plane is (default http://127.0.0.1:4600).")
+    .addHelpText(
+      "after",
+      "\nMUSTER_URL says where the control plane is (default http://127.0.0.1:4600), MUSTER_TOKEN who you are.",
+    )
     .exitOverride();
   addGroups(program, client, format);
   addMembers(program, client, format);
@@ -46,6 +50,7 @@ function createProgram(client: () => Client): Command {
   addDlq(program, client, format);
   addDoctor(program, client, format);
   addVerify(program, client, format);
+  addAccess(program, client, format);
   return prepared(program);
 }
 

@@ -316,3 +316,34 @@ test("the doctor ends with 1 for an error, and for a warning only when it is str
   const json = await muster([...only, "-o", "json"]);
   expect(JSON.parse(json.out)).toMatchObject({ warnings: 1, findings: [{ id: "few-members" }] });
 });
+
+test("works with a token where the control plane wants one, and shows who did what", async () => {
+  await using plane = startProcess(
+    "control-plane",
+    [process.execPath, join(root, "apps/control-plane/src/main.ts")],
+    { NATS_URL: server.url, MUSTER_PORT: "0", MUSTER_HOST: "", MUSTER_AUTH: "tokens" },
+  );
+  const { url: MUSTER_URL } = JSON.parse(await plane.waitForLine(/"listening"/)) as { url: string };
+  const shown = await plane.waitForLine(/first admin token/);
+  const as = (token: string) => ({ env: { MUSTER_URL, MUSTER_TOKEN: token } });
+  const admin = as(shown.split(" ").at(-1) ?? "");
+  expect(await muster(["groups", "list"], as(""))).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("MUSTER_TOKEN"),
+  });
+  const made = await muster(
+    ["tokens", "create", "--name", "eve\u001b[2J", "--role", "viewer", "-o", "json"],
+    admin,
+  );
+  const { token, id } = JSON.parse(made.out) as { token: string; id: string };
+  const refused = await muster(["groups", "delete", "ORDERS", "billing", "--confirm", "billing"], as(token));
+  expect(refused).toMatchObject({ code: 1, err: expect.stringContaining("[forbidden]") });
+  const audit = await muster(["audit", "--limit", "1"], admin);
+  expect(audit.out).toMatch(new RegExp(`eve\\\\u001b\\[2J \\(${id}\\) +groups.delete +refused +forbidden`));
+  expect((await muster(["tokens", "revoke", id], admin)).code).toBe(0);
+  expect((await muster(["tokens", "list"], admin)).out).toMatch(/revoked 20/);
+  expect(await muster(["groups", "list"], as(token))).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("[unauthorized]"),
+  });
+});

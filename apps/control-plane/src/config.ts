@@ -25,6 +25,7 @@ const Environment = z.object({
     .string()
     .refine(isDatabaseUrl, "must be a database URL: postgres://user:password@host:5432/database")
     .optional(),
+  MUSTER_AUTH: z.enum(["tokens", "off"], "must be tokens or off").optional(),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"], "must be debug, info, warn or error").default("info"),
 });
 
@@ -32,8 +33,10 @@ const Environment = z.object({
 export type Config = {
   /** NATS servers of one cluster. */
   natsUrls: string[];
-  /** Address to listen on; loopback unless told otherwise, because there is no login yet. */
+  /** Address to listen on; loopback unless told otherwise. */
   host: string;
+  /** Without login only on loopback, and there by default; elsewhere tokens. */
+  auth: "tokens" | "off";
   /** Port to listen on; 0 takes a free one. */
   port: number;
   /** The database with the ledger of groups that keep it in Postgres; without it those cannot be verified. */
@@ -52,12 +55,21 @@ export function readConfig(
     return { ok: false, problems: [...new Set(problems)] };
   }
   const { NATS_URL, MUSTER_HOST, MUSTER_PORT, DATABASE_URL, LOG_LEVEL } = parsed.data;
+  const auth = parsed.data.MUSTER_AUTH ?? (isLoopback(MUSTER_HOST) ? "off" : "tokens");
+  if (auth === "off" && !isLoopback(MUSTER_HOST))
+    return {
+      ok: false,
+      problems: [
+        `MUSTER_AUTH off goes with loopback only, MUSTER_HOST is ${MUSTER_HOST}: set MUSTER_AUTH=tokens`,
+      ],
+    };
   return {
     ok: true,
     config: {
       natsUrls: NATS_URL,
       host: MUSTER_HOST,
       port: MUSTER_PORT,
+      auth,
       databaseUrl: DATABASE_URL,
       logLevel: LOG_LEVEL,
     },
@@ -79,4 +91,11 @@ function isDatabaseUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const url = new URL(text);
   return /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== "";
+}
+
+const loopback = new Set(["127.0.0.1", "localhost", "::1", "[::1]"]);
+
+/** Whether an address is this machine's own, which no other machine reaches. */
+export function isLoopback(host: string): boolean {
+  return loopback.has(host);
 }

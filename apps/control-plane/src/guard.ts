@@ -1,7 +1,6 @@
 // What is refused before tRPC sees it: other than JSON, too large, sent by a web page.
 import type { IncomingMessage } from "node:http";
-
-const loopback = new Set(["127.0.0.1", "localhost", "::1", "[::1]"]);
+import { isLoopback } from "./config.ts";
 
 /** Why a request is refused, or nothing. */
 export function refusal(
@@ -19,7 +18,7 @@ export function refusal(
   // Without a login, a page in the operator's browser must not reach us: not across origins, nor by a
   // name that it made point to loopback.
   const name = (request.headers.host ?? "").replace(/:\d+$/, "");
-  if (loopback.has(host) && !loopback.has(name)) {
+  if (isLoopback(host) && !isLoopback(name)) {
     return { status: 421, code: "wrong_host", message: "this control plane answers on loopback only" };
   }
   const { origin } = request.headers;

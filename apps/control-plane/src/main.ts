@@ -1,6 +1,7 @@
-// The control plane as a process.
+// The control plane as a process; `create-token <name> <role>` makes a token at NATS, for who has lost the first one.
 import { MusterError } from "@muster/contracts";
 import { readConfig } from "./config.ts";
+import { createTokenAtNats } from "./access/create-token.ts";
 import { createLog } from "./log.ts";
 import { startControlPlane } from "./server.ts";
 
@@ -12,7 +13,11 @@ if (!read.ok) {
 const log = createLog(read.config.logLevel);
 
 try {
-  const controlPlane = await startControlPlane(read.config, log);
+  if (process.argv[2] === "create-token")
+    process.exit(await createTokenAtNats(read.config, log, process.argv.slice(3)));
+  const controlPlane = await startControlPlane(read.config, log, (token) =>
+    process.stderr.write(`first admin token, shown this once: ${token}\n`),
+  );
   // Printed whatever the level is: scripts wait for this line.
   process.stdout.write(
     `${JSON.stringify({ level: "info", time: new Date().toISOString(), service: "control-plane", url: controlPlane.url, msg: "listening" })}\n`,

@@ -1,3 +1,4 @@
+import { audit, tokens } from "./routers/access.ts";
 import { deadLetters } from "./routers/dead-letters.ts";
 import { doctor } from "./routers/doctor.ts";
 import { groups } from "./routers/groups.ts";
@@ -6,7 +7,7 @@ import { verify } from "./routers/verify.ts";
 import { router } from "./trpc.ts";
 
 /** All procedures of the control plane. */
-export const appRouter = router({ groups, orders, deadLetters, verify, doctor });
+export const appRouter = router({ groups, orders, deadLetters, verify, doctor, tokens, audit });
 
 /** What a client needs to know of it: the type alone. */
 export type AppRouter = typeof appRouter;

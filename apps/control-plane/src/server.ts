@@ -1,6 +1,9 @@
-// The HTTP server: tRPC at the root, liveness and readiness beside it.
+// The HTTP server: tRPC at the root, liveness, readiness and metrics beside it.
+import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createHTTPHandler } from "@trpc/server/adapters/standalone";
+import { Access, type Caller } from "./access/access.ts";
+import { offerFirstToken } from "./access/first-token.ts";
 import type { Config } from "./config.ts";
 import { fail } from "./errors.ts";
 import { refusal } from "./guard.ts";
@@ -21,13 +24,21 @@ export type ControlPlane = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
-/** Listens, and connects to NATS in the background, for as long as it takes. Throws `port_in_use`. */
-export async function startControlPlane(config: Config, log: Log): Promise<ControlPlane> {
+/**
+ * Listens, and connects to NATS in the background, for as long as it takes. Throws `port_in_use`. With tokens
+ * `showFirst` is given the first admin token, once ever.
+ */
+export async function startControlPlane(
+  config: Config,
+  log: Log,
+  showFirst: (token: string) => void = () => undefined,
+): Promise<ControlPlane> {
   const nats = new NatsLink(config.natsUrls, log);
   const database = config.databaseUrl === undefined ? undefined : new Database(config.databaseUrl, log);
+  const access = new Access({ isOff: config.auth === "off" });
   const trpc = createHTTPHandler({
     router: appRouter,
-    createContext: () => ({ nats, database, log }),
+    createContext: ({ req }) => ({ nats, database, log, access, caller: callerOf(req) }),
     maxBodySize: MAX_BODY_BYTES,
     allowBatching: false,
   });
@@ -41,7 +52,11 @@ export async function startControlPlane(config: Config, log: Log): Promise<Contr
       });
     const refused = refusal(request, config.host, MAX_BODY_BYTES);
     if (refused !== undefined) return refuse(request, response, refused);
-    if (path === "/metrics" && request.method === "GET") return void sendMetrics(response, nats, log);
+    const caller = callerOf(request);
+    response.setHeader("x-request-id", caller.requestId);
+    for (const [name, value] of securityHeaders) response.setHeader(name, value);
+    if (path === "/metrics" && request.method === "GET")
+      return void sendMetrics(response, { nats, access, log }, caller);
     trpc(request, response);
   });
   // A client that sends its request drop by drop must not hold a connection for ever.
@@ -53,21 +68,56 @@ export async function startControlPlane(config: Config, log: Log): Promise<Contr
     await leave(nats, database);
     throw error;
   }
+  const stop = new AbortController();
+  if (config.auth === "tokens") void offerFirstToken(nats, showFirst, { log, signal: stop.signal });
   let closing: Promise<void> | undefined;
-  const close = () => (closing ??= shut(server, nats, database));
+  const close = () => {
+    stop.abort();
+    return (closing ??= shut(server, nats, database));
+  };
   return { url: urlOf(server, config), close, [Symbol.asyncDispose]: close };
 }
 
-async function sendMetrics(response: ServerResponse, nats: NatsLink, log: Log): Promise<void> {
+/** What browsers are told of answers that are data and never pages. */
+const securityHeaders = [
+  ["x-content-type-options", "nosniff"],
+  ["content-security-policy", "default-src 'none'; frame-ancestors 'none'"],
+  ["referrer-policy", "no-referrer"],
+  ["cache-control", "no-store"],
+] as const;
+
+const callers = new WeakMap<IncomingMessage, Caller>();
+
+/** The same caller for the same request, with an id of the client's where that is a plain word. */
+function callerOf(request: IncomingMessage): Caller {
+  const known = callers.get(request);
+  if (known !== undefined) return known;
+  const { "x-request-id": given, authorization } = request.headers;
+  const requestId = typeof given === "string" && /^[A-Za-z0-9_-]{1,64}$/.test(given) ? given : randomUUID();
+  const caller = { requestId, remote: request.socket.remoteAddress ?? "", authorization };
+  callers.set(request, caller);
+  return caller;
+}
+
+async function sendMetrics(
+  response: ServerResponse,
+  { nats, access, log }: { nats: NatsLink; access: Access; log: Log },
+  caller: Caller,
+): Promise<void> {
   try {
+    await access.actor(() => nats.current(), caller);
     const text = await metricsText(nats.isUp ? nats.current() : undefined);
-    response.writeHead(200, { "content-type": contentType, "x-content-type-options": "nosniff" });
+    response.writeHead(200, { "content-type": contentType });
     response.end(text);
   } catch (error) {
-    log.warn({ error: String(error) }, "metrics cannot be read");
-    answer(response, 503, {
-      error: { message: "the figures cannot be read from NATS; the control plane's log says more" },
-    });
+    const { code = "" } = error as { code?: string };
+    const status = { unauthorized: 401, too_many_requests: 429 }[code] ?? 503;
+    if (status === 503) log.warn({ error: String(error) }, "metrics cannot be read");
+    const message =
+      status === 503
+        ? "the figures cannot be read; the control plane's log says more"
+        : (error as Error).message;
+    answer(response, status, { error: { message } });
   }
 }
 

@@ -95,7 +95,13 @@ describe("NATS away", () => {
   test("down at start: live but not ready, a clear error, and work as soon as it is there", async () => {
     const port = await freePort();
     await using controlPlane = await startControlPlane(
-      { natsUrls: [`nats://user:secret@127.0.0.1:${port}`], host: "127.0.0.1", port: 0, logLevel: "error" },
+      {
+        natsUrls: [`nats://user:secret@127.0.0.1:${port}`],
+        host: "127.0.0.1",
+        port: 0,
+        auth: "off",
+        logLevel: "error",
+      },
       createLog("error"),
     );
     expect((await fetch(`${controlPlane.url}/livez`)).status).toBe(200);

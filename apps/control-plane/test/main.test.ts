@@ -13,6 +13,7 @@ const start = (env: Record<string, string>) =>
     MUSTER_PORT: "",
     LOG_LEVEL: "",
     DATABASE_URL: "",
+    MUSTER_AUTH: "",
     ...env,
   });
 
@@ -34,7 +35,13 @@ test("names every bad variable at once and exits with 2", async () => {
 test("has defaults for all but NATS_URL", () => {
   expect(readConfig({ NATS_URL: "nats://a:4222, nats://b:4222" })).toEqual({
     ok: true,
-    config: { natsUrls: ["nats://a:4222", "nats://b:4222"], host: "127.0.0.1", port: 4600, logLevel: "info" },
+    config: {
+      natsUrls: ["nats://a:4222", "nats://b:4222"],
+      host: "127.0.0.1",
+      port: 4600,
+      auth: "off",
+      logLevel: "info",
+    },
   });
   expect(readConfig({})).toEqual({ ok: false, problems: [expect.stringContaining("NATS_URL is required")] });
 });
@@ -58,7 +65,7 @@ test("leaves on SIGINT while it still waits for NATS", async () => {
 
 test("a port in use is named, with what to do", async () => {
   await using other = await startControlPlane(
-    { natsUrls: ["nats://127.0.0.1:1"], host: "127.0.0.1", port: 0, logLevel: "error" },
+    { natsUrls: ["nats://127.0.0.1:1"], host: "127.0.0.1", port: 0, auth: "off", logLevel: "error" },
     createLog("error"),
   );
   const port = new URL(other.url).port;

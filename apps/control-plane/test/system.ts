@@ -33,9 +33,9 @@ export function clientOf(url: string) {
 }
 
 /** A control plane of its own on a free port, ready for work. */
-export async function startPlane(natsUrl: string, databaseUrl?: string) {
+export async function startPlane(natsUrl: string, databaseUrl?: string, auth: "off" | "tokens" = "off") {
   const controlPlane = await startControlPlane(
-    { natsUrls: [natsUrl], host: "127.0.0.1", port: 0, databaseUrl, logLevel: "error" },
+    { natsUrls: [natsUrl], host: "127.0.0.1", port: 0, auth, databaseUrl, logLevel: "error" },
     createLog("error"),
   );
   await waitFor("the control plane to be ready", async () => (await fetch(`${controlPlane.url}/readyz`)).ok);

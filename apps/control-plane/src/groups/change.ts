@@ -5,7 +5,7 @@ import type { Nats } from "../nats/connection.ts";
 export type Change = { what: string; change: "created" | "updated" | "unchanged" | "adopted" };
 
 /** What Muster's mark on a stream or consumer says it is. */
-export type Kind = "bucket" | "source" | "dlq" | "group";
+export type Kind = "bucket" | "source" | "dlq" | "group" | "audit";
 
 const MARK = "muster.kind";
 

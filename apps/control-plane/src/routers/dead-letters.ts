@@ -4,7 +4,7 @@ import { getDeadLetter } from "../dead-letters/get.ts";
 import { listDeadLetters } from "../dead-letters/list.ts";
 import { replay } from "../dead-letters/replay-many.ts";
 import { EventId } from "../event-id.ts";
-import { ledgersOf, procedure, router } from "../trpc.ts";
+import { ledgersOf, operator, viewer, router } from "../trpc.ts";
 
 const Id = z.string().min(1).max(1100);
 
@@ -33,15 +33,15 @@ const ReplayByFilter = z.strictObject({
 
 /** Dead letters: a page of them, one in full, back to work. */
 export const deadLetters = router({
-  list: procedure
+  list: viewer
     .input(Selection)
     .query(({ ctx, input }) => listDeadLetters(ctx.nats.current(), ledgersOf(ctx), input)),
 
-  get: procedure
+  get: viewer
     .input(z.strictObject({ stream: z.string(), id: Id }))
     .query(({ ctx, input }) => getDeadLetter(ctx.nats.current(), ledgersOf(ctx), input)),
 
-  replay: procedure
+  replay: operator
     .input(z.union([ReplayById, ReplayByFilter]))
     .mutation(({ ctx, input }) => replay(ctx.nats.current(), ledgersOf(ctx), input)),
 });

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { examine } from "../doctor/doctor.ts";
-import { procedure } from "../trpc.ts";
+import { viewer } from "../trpc.ts";
 
 /** What is not as it should be, with evidence, reason and fix. */
-export const doctor = procedure
+export const doctor = viewer
   .input(z.strictObject({ stream: z.string().optional() }).default({}))
   .query(({ ctx, input }) => examine(ctx.nats.current(), input.stream));

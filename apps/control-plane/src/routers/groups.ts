@@ -8,7 +8,7 @@ import { pauseGroup } from "../groups/pause.ts";
 import { planGroup } from "../groups/plan.ts";
 import { removeGroup } from "../groups/remove.ts";
 import { resetGroup } from "../groups/reset.ts";
-import { procedure } from "../trpc.ts";
+import { admin, operator, reader, viewer } from "../trpc.ts";
 
 const Name = z.strictObject({ stream: z.string(), group: z.string() });
 
@@ -22,36 +22,34 @@ const ResetTo = z.union([
  * `router()` refuses the name `apply` at its top level; inside the app's router it is an ordinary path.
  */
 export const groups = {
-  apply: procedure
+  apply: admin
     .input(GroupFile)
     .mutation(({ ctx, input }) => applyGroup(ctx.nats.current(), input.spec, input.stream)),
 
   // It changes nothing, but a spec may be larger than what a URL holds, so it is posted.
-  plan: procedure
+  plan: reader
     .input(GroupFile)
     .mutation(({ ctx, input }) => planGroup(ctx.nats.current(), input.spec, input.stream)),
 
-  list: procedure.query(({ ctx }) => listGroups(ctx.nats.current())),
+  list: viewer.query(({ ctx }) => listGroups(ctx.nats.current())),
 
-  get: procedure
-    .input(Name)
-    .query(({ ctx, input }) => getGroup(ctx.nats.current(), input.stream, input.group)),
+  get: viewer.input(Name).query(({ ctx, input }) => getGroup(ctx.nats.current(), input.stream, input.group)),
 
-  pause: procedure
+  pause: operator
     .input(Name)
     .mutation(({ ctx, input }) => pauseGroup(ctx.nats.current(), input.stream, input.group, true)),
 
-  resume: procedure
+  resume: operator
     .input(Name)
     .mutation(({ ctx, input }) => pauseGroup(ctx.nats.current(), input.stream, input.group, false)),
 
-  reset: procedure
+  reset: admin
     .input(Name.extend({ to: ResetTo, dry_run: z.boolean().default(false) }))
     .mutation(({ ctx, input: { stream, group, to, dry_run } }) =>
       resetGroup(ctx.nats.current(), stream, group, to, dry_run),
     ),
 
-  delete: procedure
+  delete: admin
     .input(
       Name.extend({
         confirm: z.string().optional(),
@@ -63,7 +61,7 @@ export const groups = {
       removeGroup(ctx.nats.current(), stream, group, { confirm, dryRun: dry_run, force }),
     ),
 
-  drainMember: procedure
+  drainMember: operator
     .input(Name.extend({ member: z.string() }))
     .mutation(({ ctx, input }) => drainMember(ctx.nats.current(), input.stream, input.group, input.member)),
 };

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { EventId } from "../event-id.ts";
 import { getOrder } from "../orders/get.ts";
 import { publishOrders } from "../orders/publish.ts";
-import { ledgersOf, procedure, router } from "../trpc.ts";
+import { ledgersOf, operator, viewer, router } from "../trpc.ts";
 
 const Item = z.strictObject({
   event: z.enum(orderEvents),
@@ -13,14 +13,14 @@ const Item = z.strictObject({
 
 /** Order events: publish some, see what became of one order's. */
 export const orders = router({
-  publish: procedure
+  publish: operator
     .input(z.strictObject({ stream: z.string().optional(), orders: z.array(Item).min(1).max(10_000) }))
     .mutation(({ ctx, input }) => {
       if (input.stream !== undefined) checkStream(input.stream);
       return publishOrders(ctx.nats.current(), input.orders, input.stream);
     }),
 
-  get: procedure
+  get: viewer
     .input(z.strictObject({ stream: z.string(), group: z.string(), id: z.string().min(1).max(1024) }))
     .query(({ ctx, input }) => getOrder(ctx.nats.current(), ledgersOf(ctx), input)),
 });

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { ledgersOf, procedure } from "../trpc.ts";
+import { ledgersOf, viewer } from "../trpc.ts";
 import { verifyGroup } from "../verify/verify.ts";
 
 /** The account of a running group. */
-export const verify = procedure
+export const verify = viewer
   .input(z.strictObject({ stream: z.string(), group: z.string() }))
   .query(({ ctx, input }) => verifyGroup(ctx.nats.current(), ledgersOf(ctx), input));

@@ -1,0 +1,56 @@
+// Lets a request in: by its token, at its pace, with a role that is enough.
+import type { MusterError } from "@muster/contracts";
+import { fail } from "../errors.ts";
+import type { Nats } from "../nats/connection.ts";
+import { RateLimit } from "./rate.ts";
+import { type Actor, nobody } from "./roles.ts";
+import { actorOf } from "./tokens.ts";
+
+/** What is known of a request before it is let in. */
+export type Caller = {
+  /** Told in answers, logs and the audit. */
+  readonly requestId: string;
+  readonly remote: string;
+  /** What the Authorization header holds. */
+  readonly authorization: string | undefined;
+};
+
+const FAILURES_PER_SECOND = 5;
+
+/** Who may come in. `off`: everybody, which only a control plane on loopback allows. */
+export class Access {
+  readonly #isOff: boolean;
+  readonly #perToken: RateLimit;
+  readonly #perStranger = new RateLimit(FAILURES_PER_SECOND);
+
+  constructor({ isOff, perSecond = 200 }: { isOff: boolean; perSecond?: number }) {
+    this.#isOff = isOff;
+    this.#perToken = new RateLimit(perSecond);
+  }
+
+  /** The actor of a request. Throws `unauthorized` and `too_many_requests`. */
+  async actor(nats: () => Nats, { remote, authorization }: Caller): Promise<Actor> {
+    if (this.#isOff) return nobody;
+    const token = /^Bearer ([\x21-\x7e]{1,200})$/i.exec(authorization ?? "")?.[1];
+    if (token === undefined)
+      throw this.#stranger(remote, "send Authorization: Bearer <token> (the CLI takes MUSTER_TOKEN)");
+    const actor = await actorOf(nats(), token);
+    if (actor === undefined)
+      throw this.#stranger(remote, "the token is unknown, expired or revoked; ask an admin for another");
+    if (!this.#perToken.take(actor.id)) throw tooMany();
+    return actor;
+  }
+
+  #stranger(remote: string, what: string): Error {
+    return this.#perStranger.take(remote) ? fail("unauthorized", what) : tooMany();
+  }
+}
+
+/** Why an actor may not do what needs that role. */
+export function forbidden(actor: Actor, needs: string): MusterError {
+  return fail("forbidden", `this needs role ${needs}, token ${actor.name} has ${actor.role}`);
+}
+
+function tooMany(): Error {
+  return fail("too_many_requests", "too many requests; slow down and try again in a second");
+}

@@ -1,0 +1,44 @@
+import { z } from "zod";
+import { listAudit } from "../access/audit.ts";
+import { roles } from "../access/roles.ts";
+import { createToken, listTokens, revokeToken } from "../access/tokens.ts";
+import { admin, operator, router } from "../trpc.ts";
+
+const DAY_MS = 86_400_000;
+
+/** Tokens: make one, see all, end one. */
+export const tokens = router({
+  create: admin
+    .input(
+      z.strictObject({
+        name: z.string().min(1).max(100),
+        role: z.enum(roles),
+        expires_in_days: z.number().positive().max(3650).optional(),
+      }),
+    )
+    .mutation(async ({ ctx, input: { name, role, expires_in_days: days } }) => {
+      const expiresAt = days === undefined ? undefined : new Date(Date.now() + days * DAY_MS).toISOString();
+      const made = await createToken(ctx.nats.current(), { name, role, expiresAt });
+      return { ...made, name, role, expires_at: expiresAt };
+    }),
+
+  list: admin.query(({ ctx }) => listTokens(ctx.nats.current())),
+
+  revoke: admin
+    .input(z.strictObject({ id: z.string() }))
+    .mutation(({ ctx, input }) => revokeToken(ctx.nats.current(), input.id)),
+});
+
+/** The audit: who did what, and who was not let. */
+export const audit = router({
+  list: operator
+    .input(
+      z.strictObject({
+        limit: z.int().min(1).max(500).default(50),
+        cursor: z.int().min(1).optional(),
+        action: z.string().max(100).optional(),
+        actor: z.string().max(100).optional(),
+      }),
+    )
+    .query(({ ctx, input }) => listAudit(ctx.nats.current(), input)),
+});

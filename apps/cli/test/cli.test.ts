@@ -347,3 +347,13 @@ test("works with a token where the control plane wants one, and shows who did wh
     err: expect.stringContaining("[unauthorized]"),
   });
 });
+
+test("discards and restores by id only, and says what is not there", async () => {
+  await muster(["groups", "apply", "-f", "-"], { input: JSON.stringify(spec) });
+  expect(await muster(["dlq", "discard", "ORDERS", "dl.none"])).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/dead letter dl.none is not in ORDERS_DLQ.*\[not_found\]/),
+  });
+  expect((await muster(["dlq", "restore", "ORDERS", "dl.none"])).err).toContain("the archive of ORDERS");
+  expect((await muster(["dlq", "list", "ORDERS", "--archived"])).out).toContain("no dead letters");
+});

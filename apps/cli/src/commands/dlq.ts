@@ -1,4 +1,4 @@
-// muster dlq list | get | replay
+// muster dlq list | get | discard | restore | replay
 import type { Command } from "commander";
 import { type Client, CliError } from "../client.ts";
 import { endWithFailure, type Format, print } from "../output.ts";
@@ -10,6 +10,7 @@ type ListInput = Parameters<Client["deadLetters"]["list"]["query"]>[0];
 type ReplayInput = Parameters<Client["deadLetters"]["replay"]["mutate"]>[0];
 type Page = Awaited<ReturnType<Client["deadLetters"]["list"]["query"]>>;
 type View = Awaited<ReturnType<Client["deadLetters"]["get"]["query"]>>;
+type Moved = Awaited<ReturnType<Client["deadLetters"]["discard"]["mutate"]>>;
 type Report = Awaited<ReturnType<Client["deadLetters"]["replay"]["mutate"]>>;
 
 /** Adds the commands for dead letters. */
@@ -22,6 +23,7 @@ export function addDlq(program: Command, client: () => Client, format: () => For
     .argument("<stream>")
     .option("--group <group>")
     .option("--reason <reason>", "invalid, unknown_contract, permanent, exhausted, crash_loop or conflict")
+    .option("--archived", "those that were discarded")
     .option("--cursor <n>", "go on behind this one", toNumber)
     .option("--limit <n>", "at most 500", toNumber)
     .action(async (stream: string, options: Omit<ListInput, "stream">) => {
@@ -35,6 +37,24 @@ export function addDlq(program: Command, client: () => Client, format: () => For
     .argument("<id>")
     .action(async (stream: string, id: string) =>
       print(format(), await client().deadLetters.get.query({ stream, id }), view),
+    );
+
+  dlq
+    .command("discard")
+    .description("put a dead letter into the archive, where it counts as dealt with")
+    .argument("<stream>")
+    .argument("<id>")
+    .action(async (stream: string, id: string) =>
+      print(format(), await client().deadLetters.discard.mutate({ stream, id }), moved),
+    );
+
+  dlq
+    .command("restore")
+    .description("bring a discarded dead letter back")
+    .argument("<stream>")
+    .argument("<id>")
+    .action(async (stream: string, id: string) =>
+      print(format(), await client().deadLetters.restore.mutate({ stream, id }), moved),
     );
 
   dlq
@@ -85,6 +105,10 @@ function replayInput(stream: string, id: string | undefined, options: ReplayOpti
     ...(limit === undefined ? {} : { limit }),
     ...(dryRun === undefined ? {} : { dry_run: dryRun }),
   } as ReplayInput;
+}
+
+function moved({ id, group, stream, is }: Moved): string {
+  return safe(`dead letter ${id} of group ${group} of stream ${stream} is ${is}`);
 }
 
 function page({ items, next_cursor }: Page): string {

@@ -58,12 +58,13 @@ export async function takeClaim(
   what: Claimed,
   before: { revision: number },
   clock: { nowMs: number; leaseMs: number },
+  owner: string = randomUUID(),
 ): Promise<Claim | undefined> {
   const key = keyOf(stream, what.id);
   const record: ReplayRecord = {
     v: 1,
     state: "claimed",
-    owner: randomUUID(),
+    owner,
     ...what,
     at: new Date(clock.nowMs).toISOString(),
     lease_until: new Date(clock.nowMs + clock.leaseMs).toISOString(),

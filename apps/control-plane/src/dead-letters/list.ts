@@ -33,6 +33,8 @@ export type ListQuery = {
   stream: string;
   group?: string | undefined;
   reason?: string | undefined;
+  /** Those that were discarded instead. */
+  archived?: boolean | undefined;
   cursor?: number | undefined;
   limit: number;
 };
@@ -49,7 +51,13 @@ export async function listDeadLetters(
   checkName("stream", query.stream);
   if (query.group !== undefined) checkName("group", query.group);
   await getStream(nats, dlqStream(query.stream));
-  const letters = await readDeadLetters(nats, query.stream, query.group, query.reason);
+  const letters = await readDeadLetters(
+    nats,
+    query.stream,
+    query.group,
+    query.reason,
+    query.archived === true ? "archive" : "dead",
+  );
   const rest = letters.filter((letter) => firstSequence(letter) > (query.cursor ?? 0));
   const page = rest.slice(0, query.limit);
   const items = await Promise.all(page.map((letter) => toLine(ledgers, letter)));

@@ -1,5 +1,13 @@
 // Dead letters as they lie in the stream, copies of one put together.
-import { dlqFilter, dlqStream, isName, replayHeaders } from "@muster/contracts";
+import {
+  archiveFilter,
+  archiveSubject,
+  dlqFilter,
+  dlqStream,
+  dlqSubject,
+  isName,
+  replayHeaders,
+} from "@muster/contracts";
 import { fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
 import { toRecord } from "../nats/headers.ts";
@@ -21,17 +29,21 @@ export type DeadLetter = {
   body: Uint8Array;
 };
 
+/** Where a dead letter lies: among those that wait for somebody, or where it was put when it was discarded. */
+export type Shelf = "dead" | "archive";
+
 /** The dead letters of a stream in order, each once, with all its copies. */
 export async function readDeadLetters(
   nats: Nats,
   stream: string,
   group?: string,
   reason?: string,
+  shelf: Shelf = "dead",
 ): Promise<DeadLetter[]> {
   const found = new Map<string, DeadLetter>();
   try {
     for await (const message of scanStream(nats, dlqStream(stream), {
-      filter: filterOf(stream, group, reason),
+      filter: filterOf(shelf, stream, group, reason),
     })) {
       const letter = toDeadLetter(stream, message);
       const first = found.get(letter.id);
@@ -50,8 +62,9 @@ export async function findDeadLetter(
   nats: Nats,
   stream: string,
   id: string,
+  shelf: Shelf = "dead",
 ): Promise<DeadLetter | undefined> {
-  const letters = await readDeadLetters(nats, stream, groupOf(id));
+  const letters = await readDeadLetters(nats, stream, groupOf(id), undefined, shelf);
   return letters.find((letter) => letter.id === id);
 }
 
@@ -84,9 +97,15 @@ export function toDeadLetter(stream: string, message: Stored): DeadLetter {
   };
 }
 
-function filterOf(stream: string, group: string | undefined, reason: string | undefined): string {
-  if (reason === undefined) return dlqFilter(stream, group);
-  return `muster.dlq.${stream}.${group ?? "*"}.${reason}`;
+function filterOf(
+  shelf: Shelf,
+  stream: string,
+  group: string | undefined,
+  reason: string | undefined,
+): string {
+  const isDead = shelf === "dead";
+  if (reason === undefined) return isDead ? dlqFilter(stream, group) : archiveFilter(stream, group);
+  return (isDead ? dlqSubject : archiveSubject)(stream, group ?? "*", reason);
 }
 
 // dl.<group>.<24 hex>.<seq>.<store time>; groups have no dots. Any other id is looked for in all groups.

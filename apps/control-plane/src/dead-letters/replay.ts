@@ -111,12 +111,14 @@ async function send(
   return failed("no_stream", `${where} on ${check.subject}; the dead letter stays. Apply the group again`);
 }
 
-async function isStillThere(nats: Nats, letter: DeadLetter): Promise<boolean> {
+/** Whether the dead letter is still where it was read. */
+export async function isStillThere(nats: Nats, letter: DeadLetter): Promise<boolean> {
   const message = await messageAt(nats, dlqStream(letter.stream), letter.sequences[0] ?? 0);
   return message !== undefined && toDeadLetter(letter.stream, message).id === letter.id;
 }
 
-async function remove(nats: Nats, stream: string, sequence: number): Promise<void> {
+/** Deletes a message of a dead-letter stream; one that is gone already is no error. */
+export async function remove(nats: Nats, stream: string, sequence: number): Promise<void> {
   try {
     await nats.jsm.streams.deleteMessage(stream, sequence, false);
   } catch (error) {

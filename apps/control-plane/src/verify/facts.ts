@@ -1,7 +1,7 @@
 // What the account of a group is made from, read in an order in which nothing can slip through.
-import { archiveFilter, dlqStream, eventIdOf, type GroupSpec } from "@muster/contracts";
+import { eventIdOf, type GroupSpec } from "@muster/contracts";
 import { type ReplayRecord, readClaims } from "../dead-letters/claim.ts";
-import { type DeadLetter, readDeadLetters, toDeadLetter } from "../dead-letters/read.ts";
+import { type DeadLetter, readDeadLetters } from "../dead-letters/read.ts";
 import { findConsumer } from "../groups/consumer.ts";
 import { filtersOf } from "../groups/consumer-config.ts";
 import { type Figures, figuresOf } from "../groups/figures.ts";
@@ -103,12 +103,7 @@ function namesOf(specs: readonly GroupSpec[], ledger: GroupSpec["ledger"]): stri
 
 /** The archived dead letters of a stream, each once. */
 export async function readArchive(nats: Nats, stream: string): Promise<Letter[]> {
-  const archived = new Map<string, Letter>();
-  for await (const message of scanStream(nats, dlqStream(stream), { filter: archiveFilter(stream) })) {
-    const letter = withoutBody(toDeadLetter(stream, message));
-    archived.set(letter.id, letter);
-  }
-  return [...archived.values()];
+  return (await readDeadLetters(nats, stream, undefined, undefined, "archive")).map(withoutBody);
 }
 
 function withoutBody({ id, group, seq, storeTime, eventId, reason }: DeadLetter): Letter {

@@ -1,0 +1,144 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { moveDeadLetter, type MoveStep } from "../src/dead-letters/move.ts";
+import { replayOne } from "../src/dead-letters/replay.ts";
+import { createTargets } from "../src/dead-letters/target.ts";
+import { findDeadLetter } from "../src/dead-letters/read.ts";
+import { Ledgers } from "../src/ledger/ledgers.ts";
+import { order, refusalOf, settleDead, settleDone, specOf, startSystem, take } from "./system.ts";
+
+let system: Awaited<ReturnType<typeof startSystem>>;
+const stream = "ORDERS";
+beforeAll(async () => {
+  system = await startSystem();
+  await system.client.groups.apply.mutate({ spec: specOf() });
+});
+afterAll(async () => {
+  await system[Symbol.asyncDispose]();
+});
+
+let count = 0;
+async function deadOrder(): Promise<string> {
+  const { client, nats } = system;
+  await client.orders.publish.mutate({ orders: [{ event: "created", order: order(`a${++count}`) }] });
+  return settleDead(nats, await take(nats), "permanent");
+}
+
+const list = async (archived = false) =>
+  (await system.client.deadLetters.list.query({ stream, archived })).items.map(({ id }) => id);
+const terms = async () => (await system.client.verify.query({ stream, group: "billing" })).terms;
+const move = (id: string, to: "archive" | "dead", at?: MoveStep) =>
+  moveDeadLetter(
+    system.nats,
+    { stream, id, to, by: "ada" },
+    {
+      onStep: (step) => {
+        if (step === at) throw new Error(`killed at ${step}`);
+      },
+    },
+  );
+
+/** Runs something by a clock that is a minute ahead. */
+async function afterTheLease(run: () => Promise<void>): Promise<void> {
+  const real = Date.now;
+  Date.now = () => real() + 60_000;
+  try {
+    await run();
+  } finally {
+    Date.now = real;
+  }
+}
+
+test("a discarded dead letter counts as archived, with its bytes and by whom, and comes back whole", async () => {
+  const { client } = system;
+  const id = await deadOrder();
+  const before = await client.deadLetters.get.query({ stream, id });
+  expect(await client.deadLetters.discard.mutate({ stream, id })).toMatchObject({
+    is: "discarded",
+    group: "billing",
+  });
+  expect([await list(), await list(true)]).toEqual([[], [id]]);
+  expect(await terms()).toMatchObject({ dead: 0, archived: 1, lost: 0 });
+  const archived = await findDeadLetter(system.nats, stream, id, "archive");
+  expect(archived?.headers).toMatchObject({
+    "Muster-Archived-By": "no%20login",
+    "Muster-Dlq-Reason": "permanent",
+  });
+  expect(await client.deadLetters.restore.mutate({ stream, id })).toMatchObject({ is: "restored" });
+  expect([await list(), await list(true)]).toEqual([[id], []]);
+  const after = await client.deadLetters.get.query({ stream, id });
+  expect([after.payload_base64, after.reason, after.event_id]).toEqual([
+    before.payload_base64,
+    before.reason,
+    before.event_id,
+  ]);
+  expect(Object.keys(after.headers).filter((name) => /^(nats-|muster-archived)/i.test(name))).toEqual([]);
+  // And again, within the dedupe window.
+  await client.deadLetters.discard.mutate({ stream, id });
+  expect([await list(), await list(true)]).toEqual([[], [id]]);
+  await client.deadLetters.restore.mutate({ stream, id });
+  expect((await client.deadLetters.replay.mutate({ stream, id })).outcomes).toMatchObject([
+    { outcome: "replayed" },
+  ]);
+  await settleDone(system.nats, await take(system.nats));
+  expect(await terms()).toMatchObject({ dead: 0, archived: 0, lost: 0, done: 1 });
+});
+
+describe.each(["archive", "dead"] as const)("a move to %s that is killed", (to) => {
+  test.each(["claimed", "published", "deleted"] as const)(
+    "behind %s loses nothing and can be repeated",
+    async (step) => {
+      const id = await deadOrder();
+      if (to === "dead") await move(id, "archive");
+      const { dead, archived } = await terms();
+      await expect(move(id, to, step)).rejects.toThrow("killed");
+      const now = await terms();
+      expect(now.lost).toBe(0);
+      expect(now.dead + now.archived).toBe(dead + archived);
+      // Its claim stands for its lease.
+      await afterTheLease(async () => {
+        if (step === "deleted") await expect(move(id, to)).rejects.toMatchObject({ code: "not_found" });
+        else await move(id, to);
+      });
+      expect((await list(to === "archive")).filter((one) => one === id)).toEqual([id]);
+      expect((await list(to !== "archive")).filter((one) => one === id)).toEqual([]);
+    },
+  );
+});
+
+test("of moves and replays at once one gets it", async () => {
+  const { client } = system;
+  const id = await deadOrder();
+  const results = await Promise.allSettled([
+    client.deadLetters.discard.mutate({ stream, id }),
+    client.deadLetters.discard.mutate({ stream, id }),
+    client.deadLetters.replay.mutate({ stream, id }).then(({ outcomes }) => {
+      if (outcomes[0]?.outcome !== "replayed") throw new Error("not replayed");
+    }),
+  ]);
+  expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+  expect((await terms()).lost).toBe(0);
+});
+
+test("what a replay may have sent is not discarded before that is known", async () => {
+  const { nats } = system;
+  const id = await deadOrder();
+  const letter = await findDeadLetter(nats, stream, id);
+  if (letter === undefined) throw new Error("it is not there");
+  const target = await createTargets(nats, new Ledgers(nats, undefined), stream)("billing");
+  const crash = (step: string) => {
+    if (step === "published") throw new Error("killed");
+  };
+  await expect(replayOne(nats, letter, target, {}, { onStep: crash })).rejects.toThrow("killed");
+  await afterTheLease(async () => {
+    await expect(move(id, "archive")).rejects.toMatchObject({ code: "begun_replay" });
+  });
+});
+
+test("what is not there is named", async () => {
+  const { client } = system;
+  for (const call of [
+    client.deadLetters.discard.mutate({ stream, id: "nope" }),
+    client.deadLetters.restore.mutate({ stream, id: "nope" }),
+  ])
+    expect(await refusalOf(call)).toMatchObject({ code: "not_found" });
+});

@@ -1,5 +1,7 @@
 package muster
 
+import "slices"
+
 // maxHistory is how many history entries are kept, the last ones.
 const maxHistory = 20
 
@@ -153,8 +155,8 @@ func (r attemptsRecord) isNoted(entry AttemptEntry, delivered uint64) bool {
 
 // lastError is what a message that may not run again died of.
 func (r attemptsRecord) lastError() (class, text string) {
-	for i := len(r.History) - 1; i >= 0; i-- {
-		if entry := r.History[i]; entry.Error != "" {
+	for _, entry := range slices.Backward(r.History) {
+		if entry.Error != "" {
 			if entry.ErrorClass == "" {
 				return "Error", entry.Error
 			}

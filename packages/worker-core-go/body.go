@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -88,7 +89,7 @@ func scanTokens(body []byte) string {
 			i = end
 		case c == '-' || c >= '0' && c <= '9':
 			from := i
-			for i+1 < len(body) && bytes.IndexByte([]byte("0123456789+-.eE"), body[i+1]) >= 0 {
+			for i+1 < len(body) && strings.IndexByte("0123456789+-.eE", body[i+1]) >= 0 {
 				i++
 			}
 			if n, _ := strconv.ParseFloat(string(body[from:i+1]), 64); math.IsInf(n, 0) {

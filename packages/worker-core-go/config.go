@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -117,7 +118,7 @@ func (r *envReader) text(name, fallback string) string {
 	return fallback
 }
 
-func (r *envReader) bad(format string, args ...any) {
+func (r *envReader) badf(format string, args ...any) {
 	r.problems = append(r.problems, fmt.Sprintf(format, args...))
 }
 
@@ -129,13 +130,13 @@ func (r *envReader) servers() []string {
 		}
 		servers = append(servers, part)
 		u, err := url.Parse(part)
-		if err != nil || u.Hostname() == "" || !strings.Contains(" nats tls ws wss ", " "+u.Scheme+" ") {
+		if err != nil || u.Hostname() == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
 			// Not the URL itself: it may hold a password.
-			r.bad("NATS_URL: entry %d is no URL like nats://host:port (nats, tls, ws, wss)", len(servers))
+			r.badf("NATS_URL: entry %d is no URL like nats://host:port (nats, tls, ws, wss)", len(servers))
 		}
 	}
 	if len(servers) == 0 {
-		r.bad("NATS_URL: required, for example nats://127.0.0.1:4222")
+		r.badf("NATS_URL: required, for example nats://127.0.0.1:4222")
 	}
 	return servers
 }
@@ -144,9 +145,9 @@ func (r *envReader) name(variable, fallback string) string {
 	value := r.text(variable, fallback)
 	switch {
 	case value == "":
-		r.bad("%s: required", variable)
+		r.badf("%s: required", variable)
 	case !IsName(value):
-		r.bad("%s: %q does not match %s", variable, value, namePattern)
+		r.badf("%s: %q does not match %s", variable, value, namePattern)
 	}
 	return value
 }
@@ -166,7 +167,7 @@ func (r *envReader) database() string {
 	}
 	if u, err := url.Parse(value); err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
 		// Not the URL itself: it may hold a password.
-		r.bad("DATABASE_URL: no URL like postgres://user@host/database")
+		r.badf("DATABASE_URL: no URL like postgres://user@host/database")
 	}
 	return value
 }
@@ -174,7 +175,7 @@ func (r *envReader) database() string {
 func (r *envReader) prefix() string {
 	value := strings.TrimSuffix(r.text("MUSTER_API_PREFIX", defaultPrefix), ".")
 	if !IsSubject(value) {
-		r.bad("MUSTER_API_PREFIX: %q is no subject prefix", value)
+		r.badf("MUSTER_API_PREFIX: %q is no subject prefix", value)
 	}
 	return value
 }
@@ -183,7 +184,7 @@ func (r *envReader) number(variable string, fallback, low, high int64) int64 {
 	value := r.text(variable, strconv.FormatInt(fallback, 10))
 	n, ok := parseDigits(value)
 	if !ok || int64(n) < low || int64(n) > high {
-		r.bad("%s: %q is not a whole number from %d to %d", variable, value, low, high)
+		r.badf("%s: %q is not a whole number from %d to %d", variable, value, low, high)
 		return fallback
 	}
 	return int64(n)
@@ -195,7 +196,7 @@ func (r *envReader) level() slog.Level {
 		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
 	}[value]
 	if !ok {
-		r.bad("LOG_LEVEL: %q is none of debug, info, warn, error", value)
+		r.badf("LOG_LEVEL: %q is none of debug, info, warn, error", value)
 	}
 	return level
 }

@@ -20,7 +20,7 @@ type connection struct {
 	// up is closed while there is a connection.
 	up chan struct{}
 	// session ends when the connection is lost; nil while there is none.
-	session context.Context
+	session context.Context //nolint:containedctx // It belongs to the connection, not to a call.
 	lose    context.CancelFunc
 }
 

@@ -112,11 +112,11 @@ func (l *deliveryLog) attrs() []slog.Attr {
 // runContext is a handler's context. The standard one is made when somebody asks for more than the
 // deadline: a timer for each message would cost more than most handlers.
 type runContext struct {
-	parent   context.Context
+	parent   context.Context //nolint:containedctx // A context holds its parent.
 	deadline time.Time
 
 	mu      sync.Mutex
-	std     context.Context
+	std     context.Context //nolint:containedctx // It is this one, made late.
 	cancel  context.CancelFunc
 	isEnded bool
 }

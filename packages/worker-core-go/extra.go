@@ -2,6 +2,7 @@ package muster
 
 import (
 	"encoding/json"
+	"maps"
 	"reflect"
 	"strings"
 )
@@ -19,9 +20,8 @@ func decodeWithExtra(data []byte, known any) (extraFields, error) {
 	if err := json.Unmarshal(data, &extra); err != nil {
 		return nil, err
 	}
-	t := reflect.TypeOf(known).Elem()
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+	for field := range reflect.TypeOf(known).Elem().Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		delete(extra, name)
 	}
 	return extra, nil
@@ -36,8 +36,6 @@ func encodeWithExtra(known any, extra extraFields) ([]byte, error) {
 	if err := json.Unmarshal(data, &all); err != nil {
 		return nil, err
 	}
-	for name, value := range extra {
-		all[name] = value
-	}
+	maps.Copy(all, extra)
 	return encodeJSON(all)
 }

@@ -3,7 +3,6 @@ package muster
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
@@ -106,8 +105,7 @@ func (e *endpoint) answer(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *endpoint) json(w http.ResponseWriter, status int, value map[string]any) {
-	data, _ := json.Marshal(value)
-	e.write(w, status, "application/json", data)
+	e.write(w, status, "application/json", mustJSON(value))
 }
 
 func (e *endpoint) write(w http.ResponseWriter, status int, contentType string, data []byte) {

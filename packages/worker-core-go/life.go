@@ -260,8 +260,7 @@ func (w *Worker) probe(ctx context.Context) error {
 
 // codeOf is the code of an error of ours.
 func codeOf(err error) string {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return string(e.Code)
 	}
 	return "internal"

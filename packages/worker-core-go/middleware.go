@@ -2,6 +2,7 @@ package muster
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 )
 
@@ -16,8 +17,8 @@ type Middleware func(ctx context.Context, d *Delivery, next Next) (any, error)
 
 // compose puts middleware around a handler, the first one outermost.
 func compose(middleware []Middleware, handler handlerFunc) handlerFunc {
-	for i := len(middleware) - 1; i >= 0; i-- {
-		handler = wrap(middleware[i], handler)
+	for _, outer := range slices.Backward(middleware) {
+		handler = wrap(outer, handler)
 	}
 	return handler
 }

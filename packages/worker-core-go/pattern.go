@@ -35,18 +35,27 @@ func newPattern(text string) (*pattern, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pattern{whole: whole, numbers: map[string]int32{}}
-	parsed, err := syntax.Parse(text, syntax.Perl)
-	if err == nil {
-		p.prog, err = syntax.Compile(parsed.Simplify())
-	}
+	p := &pattern{whole: whole, prog: progOf(text), numbers: map[string]int32{}}
 	// Only patterns that begin at the beginning, and have no other condition but the end.
-	if err != nil || p.prog.StartCond() != syntax.EmptyBeginText || p.hasOtherConditions() {
+	if p.prog == nil || p.prog.StartCond() != syntax.EmptyBeginText || p.hasOtherConditions() {
 		p.isGivenUp = true
 		return p, nil
 	}
 	p.add(p.follow([]uint32{uint32(p.prog.Start)}, syntax.EmptyBeginText))
 	return p, nil
+}
+
+// progOf is nil where the pattern makes no program.
+func progOf(text string) *syntax.Prog {
+	parsed, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return nil
+	}
+	prog, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return nil
+	}
+	return prog
 }
 
 func (p *pattern) matches(text string) bool {

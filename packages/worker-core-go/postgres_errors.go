@@ -25,8 +25,7 @@ const (
 
 // sqlState of what the database said; "" for an error of the connection or of this process.
 func sqlState(err error) string {
-	var said *pgconn.PgError
-	if errors.As(err, &said) {
+	if said, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return said.Code
 	}
 	return ""
@@ -40,14 +39,13 @@ func isOfOneRow(err error) bool { return oneRowRe.MatchString(sqlState(err)) }
 
 // isRowThere: an insert failed because there is a row of that key.
 func isRowThere(err error) bool {
-	var said *pgconn.PgError
-	return errors.As(err, &said) && said.Code == stateUniqueViolation && said.ConstraintName == "muster_ledger_pkey"
+	said, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && said.Code == stateUniqueViolation && said.ConstraintName == "muster_ledger_pkey"
 }
 
 // databaseUnreachable counts no attempt. What failed is told, the cause is kept.
 func databaseUnreachable(what string, cause error) error {
-	var ours *Error
-	if errors.As(cause, &ours) {
+	if _, isOurs := errors.AsType[*Error](cause); isOurs {
 		return cause
 	}
 	return unreachable(cause, "%s", what)

@@ -65,8 +65,7 @@ func TestEachItemHasItsOwnResult(t *testing.T) {
 	codes := map[int]Code{}
 	ids := map[string]bool{}
 	for i, result := range results {
-		var failed *PublishError
-		if errors.As(result.Err, &failed) {
+		if failed, ok := errors.AsType[*PublishError](result.Err); ok {
 			codes[i] = failed.Code
 			equal(t, HasCode(result.Err, failed.Code), true)
 			continue

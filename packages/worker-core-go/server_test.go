@@ -234,7 +234,7 @@ func serveWorker(t *testing.T, w *Worker) *running {
 	go func() { r.ended <- w.Serve(context.Background()) }()
 	t.Cleanup(func() {
 		w.Drain()
-		r.wait(t)
+		_ = r.wait(t)
 	})
 	return r
 }

@@ -263,7 +263,7 @@ func (s *slots) handle(ctx context.Context, d *delivery) error {
 		case o.err != nil && ctx.Err() != nil:
 			// It failed because it was stopped, which is no attempt: ack_wait brings the message back.
 			d.tx.rollback(settling(ctx))
-			return nil
+			return nil //nolint:nilerr // See above.
 		}
 		again, err := s.settlement.settle(settling(ctx), d, o)
 		if !again {

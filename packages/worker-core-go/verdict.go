@@ -57,8 +57,7 @@ func (v *verdict) judge(body []byte) (value any, code, text string) {
 		return value, "", ""
 	}
 	pointer := "/"
-	var invalid *jsonschema.ValidationError
-	if errors.As(err, &invalid) {
+	if invalid, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
 		if p := smallestLeaf(invalid); p != "" {
 			pointer = p
 		}

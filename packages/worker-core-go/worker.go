@@ -49,7 +49,7 @@ type Worker struct {
 	wasPaused bool
 
 	// aborted ends the handlers' contexts.
-	aborted context.Context
+	aborted context.Context //nolint:containedctx // Handlers start after the call that brings it.
 	running sync.WaitGroup
 }
 
@@ -131,7 +131,7 @@ func (w *Worker) Serve(ctx context.Context) (err error) {
 	defer end()
 	aborted, abort := context.WithCancelCause(life)
 	defer abort(nil)
-	w.open(conn, aborted)
+	w.open(aborted, conn)
 
 	if w.join(life) {
 		err = w.work(life, abort)
@@ -143,7 +143,7 @@ func (w *Worker) Serve(ctx context.Context) (err error) {
 	return err
 }
 
-func (w *Worker) open(conn *connection, aborted context.Context) {
+func (w *Worker) open(aborted context.Context, conn *connection) {
 	c := w.config
 	w.aborted = aborted
 	w.base = openBase(c, conn)

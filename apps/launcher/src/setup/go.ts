@@ -20,7 +20,7 @@ const programs = {
 export function buildGo(): void {
   const files = Object.keys(programs).map((name) => join(home, "bin", name));
   const sources = globSync(
-    "{go.work,{apps/worker-go,packages/worker-core-go}/**/{*.go,*.json,go.mod,go.sum}}",
+    "{go.work,{apps/worker-go,packages/worker-core-go}/**/{*.go,*.json,*.sql,go.mod,go.sum}}",
     { cwd: root },
   );
   sources.sort();

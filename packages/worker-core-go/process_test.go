@@ -26,6 +26,12 @@ func (g *group) process(member string, env ...string) (*exec.Cmd, <-chan error) 
 	g.t.Helper()
 	binary, err := conformanceBinary()
 	must(g.t, err)
+	return g.program(binary, member, env...)
+}
+
+// program starts a worker; the channel gives its end.
+func (g *group) program(binary, member string, env ...string) (*exec.Cmd, <-chan error) {
+	g.t.Helper()
 	cmd := exec.Command(binary)
 	cmd.Env = append([]string{
 		"NATS_URL=" + g.server.url, "MUSTER_STREAM=" + g.stream, "MUSTER_GROUP=" + g.name, "WORKER_ID=" + member,

@@ -21,7 +21,11 @@ _SCHEMES = ("nats", "tls", "ws", "wss")
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What a member needs to know to join its group."""
+    """What a member needs to know to join its group.
+
+    The fields have the names that they have in Go, after what they are: `servers`, `member`. In
+    TypeScript these two are called after their variables, `natsUrls` and `workerId`.
+    """
 
     servers: tuple[str, ...]
     """NATS server URLs, at least one."""

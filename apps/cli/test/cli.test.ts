@@ -311,7 +311,7 @@ test("the doctor ends with 1 for an error, and for a warning only when it is str
     err: "",
     out: expect.stringMatching(/^warning {2}few-members {2}billing of WARD\n {2}found {2}0 live/),
   });
-  expect(mild.out).toContain("0 errors, 1 warnings, 0 notes in 1 groups of 1 streams");
+  expect(mild.out).toContain("0 errors, 1 warning, 0 notes in 1 group of 1 stream, 0 members");
   expect((await muster([...only, "--strict"])).code).toBe(1);
   const json = await muster([...only, "-o", "json"]);
   expect(JSON.parse(json.out)).toMatchObject({ warnings: 1, findings: [{ id: "few-members" }] });

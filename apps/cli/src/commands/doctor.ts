@@ -40,7 +40,11 @@ function words({ findings, errors, warnings, notes, looked_at, unseen }: Report)
   const { streams, groups, members } = looked_at;
   return [
     ...blocks,
-    `${errors} errors, ${warnings} warnings, ${notes} notes in ${groups} groups of ${streams} streams, ${members} members`,
+    `${some(errors, "error")}, ${some(warnings, "warning")}, ${some(notes, "note")} in ${some(groups, "group")} of ${some(streams, "stream")}, ${some(members, "member")}`,
     `not seen from here:\n${unseen.map((line) => `  ${line}`).join("\n")}`,
   ].join("\n\n");
+}
+
+function some(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

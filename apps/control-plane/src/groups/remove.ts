@@ -83,7 +83,8 @@ async function describe(
   },
 ): Promise<Removal> {
   const members = (await readMembers(nats, stream, group)).get(groupKey(stream, group)) ?? [];
-  const dead = Object.values((await countDead(nats, stream, group)).get(group) ?? {});
+  const counts = Object.values((await countDead(nats, stream, group)).get(group) ?? {});
+  const dead = counts.reduce((sum, count) => sum + count, 0);
   const retention = (await streamOf(nats, stream))?.config.retention;
   const waiting = (consumer?.num_pending ?? 0) + (consumer?.num_ack_pending ?? 0);
   const ledger = spec?.ledger ?? "none";
@@ -100,7 +101,7 @@ async function describe(
       ...(retention === "workqueue" && waiting > 0
         ? [`${waiting} messages in stream ${stream}, which nobody takes until a group has their subjects`]
         : []),
-      `${dead.reduce((sum, count) => sum + count, 0)} dead letters`,
+      ...(dead > 0 ? [`${dead} dead letters`] : []),
       ...(ledger === "none" ? [] : [`the ledger (${ledger}): a group of this name does nothing twice`]),
     ],
     loses: [

@@ -2,6 +2,7 @@ import { expect, test, vi } from "vitest";
 import { runSuites } from "../src/test/run.ts";
 import { checks, type Suite } from "../src/test/suite.ts";
 import { conformanceSuites } from "../src/test/conformance.ts";
+import { fleetSuites } from "../src/test/fleet.ts";
 
 const node = process.execPath;
 const good: Suite = { name: "good", run: checks([node, "-e", "0"], [node, "-e", "0"]) };
@@ -75,4 +76,14 @@ test("the scenarios have a suite for each language that is asked for; one that i
   vi.stubEnv("MUSTER_TEST_LANGS", "go,py");
   expect(suites({})).toEqual(["conformance go", "conformance py"]);
   vi.unstubAllEnvs();
+});
+
+test("the fleet has a suite for each ledger with an account, and needs all languages", () => {
+  const skipped = fleetSuites({ missing: { go: "Go is left out: install it" } });
+  expect(skipped.map(({ name, skip }) => `${name}: ${skip}`)).toEqual([
+    "fleet kv: Go is left out: install it",
+    "fleet postgres: Go is left out: install it",
+  ]);
+  const [kv] = fleetSuites({ missing: {} });
+  expect(kv?.skip).toBeUndefined();
 });

@@ -34,7 +34,7 @@ export type Stage = {
 
 const JOIN_MS = 60_000;
 /** Least share of the done orders that a language must have. */
-const LEAST_SHARE = 0.05;
+const LEAST_SHARE = 0.02;
 
 /** Publishes, strikes by the plan, replays, looks at logs and metrics, drains, and closes the account. */
 export async function run(stage: Stage): Promise<Outcome> {

@@ -6,8 +6,11 @@ import { checkoutRoot, startProcess } from "@muster/testkit";
 import { type Family, on, type Round } from "./cases.ts";
 import type { Loaded } from "./lab.ts";
 
-/** What one child tells: messages a second, milliseconds from its start to its first ack, resident bytes. */
-type Told = { rate: number; firstAckMs: number; rss: number };
+/**
+ * Of one child: messages a second, processor time for a message in µs, milliseconds from its start to its first ack,
+ * resident bytes.
+ */
+type Told = { rate: number; processorUs: number; firstAckMs: number; rss: number };
 
 /** A figure as it was measured, median of the rounds. */
 type Figure = { name: string; raw: number; ours: number };
@@ -24,13 +27,14 @@ export function languageBench(
 
   const consuming: Family = {
     name: "consuming",
-    cases: { [noOp]: 0.8, [memory]: undefined, [start]: undefined },
+    cases: { [noOp]: 0.8, [processor]: undefined, [memory]: undefined, [start]: undefined },
     async round(lab) {
       const raw = await on(lab, child.many, {}, (loaded) => run(child, "raw", loaded));
       const ours = await on(lab, child.many, {}, (loaded) => run(child, "ours", loaded));
       told.push({ raw, ours });
       return {
         [noOp]: ours.rate / raw.rate,
+        [processor]: raw.processorUs / ours.processorUs,
         [memory]: raw.rss / ours.rss,
         [start]: raw.firstAckMs / ours.firstAckMs,
       };
@@ -59,6 +63,7 @@ export function languageBench(
     if (rounds.length === 0) return [];
     return [
       figure("messages a second", ({ rate }) => rate),
+      figure("processor time a message, µs", (one) => one.processorUs),
       figure("memory, MB", ({ rss }) => rss / 1e6),
       figure("start to first ack, ms", ({ firstAckMs }) => firstAckMs),
     ];
@@ -67,6 +72,8 @@ export function languageBench(
 }
 
 const noOp = "none, no-op: all parts";
+// Hardly moves with the machine's load, which the rates do.
+const processor = "processor time (raw / ours)";
 const memory = "memory (raw / ours)";
 const start = "start to first ack (raw / ours)";
 
@@ -99,8 +106,14 @@ async function run(child: Child, kind: "raw" | "ours", loaded: Loaded, databaseU
   await proc.waitForLine(/^first ack$/, 60_000);
   const firstAckMs = performance.now() - startedAt;
   const rate = await proc.waitForLine(/^rate /, 300_000);
+  const processor = await proc.waitForLine(/^cpu /);
   const rss = await proc.waitForLine(/^rss /);
-  return { rate: Number(rate.slice(5)), rss: Number(rss.slice(4)), firstAckMs };
+  return {
+    rate: Number(rate.slice(5)),
+    processorUs: Number(processor.slice(4)),
+    firstAckMs,
+    rss: Number(rss.slice(4)),
+  };
 }
 
 function median(values: readonly number[]): number {

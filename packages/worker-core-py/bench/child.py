@@ -2,7 +2,7 @@
 
 `raw` is what most people write, fetch(500) with plain acks; `ours` a worker with a no-op handler.
 Prints `first ack` when the server has it, then `rate <messages a second>`, from the first message
-to the last ack, and `rss <bytes>`.
+to the last ack, `cpu <µs a message>` for the same time, and `rss <bytes>`.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ async def raw(messages: int) -> None:
     client = await nats.connect(os.environ["NATS_URL"])
     stream, group = os.environ["MUSTER_STREAM"], os.environ["MUSTER_GROUP"]
     subscription = await client.jetstream().pull_subscribe_bind(group, stream)
-    count, started = 0, 0.0
+    count, started, used = 0, 0.0, 0.0
     while count < messages:
         for message in await subscription.fetch(500):
             if count == 0:
-                started = time.perf_counter()
+                started, used = time.perf_counter(), time.process_time()
             await message.ack()
             count += 1
             if count == 1:
@@ -41,6 +41,7 @@ async def raw(messages: int) -> None:
                 say("first ack")
     await client.flush()
     say(f"rate {count / (time.perf_counter() - started)}")
+    say(f"cpu {1e6 * (time.process_time() - used) / count}")
     say(f"rss {rss()}")
     await client.close()
 
@@ -48,13 +49,13 @@ async def raw(messages: int) -> None:
 async def ours(messages: int) -> None:
     from muster_worker import Context, Worker, load_config
 
-    count, started = 0, 0.0
+    count, started, used = 0, 0.0, 0.0
     done, first = asyncio.Event(), asyncio.Event()
 
     async def handle(_: object, ctx: Context) -> None:
-        nonlocal count, started
+        nonlocal count, started, used
         if count == 0:
-            started = time.perf_counter()
+            started, used = time.perf_counter(), time.process_time()
             first.set()
         count += 1
         if count == messages:
@@ -75,6 +76,7 @@ async def ours(messages: int) -> None:
     worker._base.answers.flush()
     await worker._base.connection.round_trip(5)
     say(f"rate {count / (time.perf_counter() - started)}")
+    say(f"cpu {1e6 * (time.process_time() - used) / count}")
     say(f"rss {rss()}")
     await starting
     await worker.drain()

@@ -106,11 +106,11 @@ async function run(child: Child, kind: "raw" | "ours", loaded: Loaded, databaseU
   await proc.waitForLine(/^first ack$/, 60_000);
   const firstAckMs = performance.now() - startedAt;
   const rate = await proc.waitForLine(/^rate /, 300_000);
-  const processor = await proc.waitForLine(/^cpu /);
+  const used = await proc.waitForLine(/^cpu /);
   const rss = await proc.waitForLine(/^rss /);
   return {
     rate: Number(rate.slice(5)),
-    processorUs: Number(processor.slice(4)),
+    processorUs: Number(used.slice(4)),
     firstAckMs,
     rss: Number(rss.slice(4)),
   };

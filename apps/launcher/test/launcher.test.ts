@@ -25,6 +25,12 @@ test("a language that is not there ends with 2 and the words that are", async ()
   expect(worker.lines.join("\n")).toContain("ts|go|py");
 });
 
+test("a benchmark of a language that has none ends with 2 and the words that are", async () => {
+  await using bench = startProcess("bench", [muster, "bench", "core", "--lang", "cobol"]);
+  expect((await bench.exited).code).toBe(2);
+  expect(bench.lines.join("\n")).toContain("ts, go or py");
+});
+
 test("signals reach a worker, and its exit code comes back", async () => {
   const port = await freePort();
   const env = { NATS_URL: `nats://127.0.0.1:${port}`, MUSTER_STREAM: "S", MUSTER_GROUP: "g", WORKER_ID: "w" };

@@ -5,8 +5,10 @@ export type End = "done" | DeadLetterReason;
 
 /** A kind of order: how many there are, what its handler is told, and how it must end. */
 export type Kind = {
-  /** Share of all orders; at least one while they last. */
+  /** Share of all orders. */
   readonly share: number;
+  /** How many there are at least, while orders last. Default: 1. */
+  readonly least?: number;
   /** The conformance worker's directive; `work` where there is none. */
   readonly directive?: string;
   readonly end: End;
@@ -29,8 +31,8 @@ export const kinds = {
   permanent: { share: 0.02, directive: "permanent", end: "permanent" },
   /** Fails twice, then recovers. */
   recovers: { share: 0.03, directive: "retryable;times=2", end: "done" },
-  /** Fails until it is dead, and is done when replayed. */
-  exhausted: { share: 0.02, directive: "retryable;replays=1", end: "done" },
+  /** Fails until it is dead, and is done when replayed; enough of them for every language to make some. */
+  exhausted: { share: 0.02, least: 100, directive: "retryable;replays=1", end: "done" },
   /** Past its deadline at first, and ends by the abort. */
   hangs: { share: 0.01, directive: "hang;times=1", end: "done" },
   /** Always past its deadline, whatever the abort says: what it commits late counts, once. */
@@ -63,9 +65,10 @@ export function directiveOf(name: KindName, workMs: number): string {
 /** The kinds of `count` orders: each its share, in no order. */
 export function kindsOf(count: number): KindName[] {
   const names = Object.keys(kinds) as (keyof typeof kinds)[];
-  const special = names.flatMap((name) =>
-    Array.from({ length: Math.max(1, Math.round(count * kinds[name].share)) }, () => name),
-  );
+  const special = names.flatMap((name) => {
+    const { share, least = 1 }: Kind = kinds[name];
+    return Array.from({ length: Math.max(least, Math.round(count * share)) }, () => name);
+  });
   const good = Array.from({ length: Math.max(0, count - special.length) }, () => "good" as const);
   return [...special.slice(0, count), ...good];
 }

@@ -10,9 +10,7 @@ const logQueries: readonly LogQuery[] = [
   { msg: "listening", level: "info" },
   { msg: "draining", level: "info" },
   { msg: "left", level: "info" },
-  { msg: "dead letter", level: "warn", reason: "invalid" },
-  { msg: "dead letter", level: "warn", reason: "permanent" },
-  { msg: "dead letter", level: "warn", reason: "exhausted" },
+  { msg: "dead letter", level: "warn", outcome: "dead" },
   { msg: "settled", level: "debug", outcome: "done" },
   { msg: "settled", level: "debug", outcome: "retry" },
   { msg: "settled", level: "debug", outcome: "snoozed" },
@@ -60,7 +58,10 @@ export function observed(
 }
 
 function gaps(query: string, answer: Record<string, number>): string[] {
-  return languages.filter((one) => !(answer[one] ?? 0)).map((one) => `${query} finds nothing of ${one}`);
+  // A counter that is 0 is found, too: processes were started again a moment ago.
+  return languages
+    .filter((one) => answer[one] === undefined)
+    .map((one) => `${query} finds nothing of ${one}`);
 }
 
 function disagreements(lines: readonly LogLine[], scrapes: readonly Scrape[]): string[] {

@@ -1,6 +1,7 @@
 // The way to the control plane: tRPC over HTTP, and its errors in one line each.
 import type { AppRouter } from "@muster/control-plane";
-import { createTRPCClient, httpLink, TRPCClientError } from "@trpc/client";
+import { createTRPCClient, httpLink, httpSubscriptionLink, splitLink, TRPCClientError } from "@trpc/client";
+import { EventSource } from "eventsource";
 
 const DEFAULT_URL = "http://127.0.0.1:4600";
 
@@ -29,7 +30,20 @@ export function controlPlaneUrl(env: Record<string, string | undefined>): string
 /** A client for that address, with a bearer token where one is given; it connects when it is first used. */
 export function createClient(url: string, token?: string): Client {
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-  return createTRPCClient<AppRouter>({ links: [httpLink({ url, headers })] });
+  // Node's own EventSource takes no headers, and with them no token.
+  const eventSourceOptions = {
+    fetch: (input: string | URL | Request, init?: RequestInit) =>
+      fetch(input, { ...init, headers: { ...init?.headers, ...headers } }),
+  };
+  return createTRPCClient<AppRouter>({
+    links: [
+      splitLink({
+        condition: ({ type }) => type === "subscription",
+        true: httpSubscriptionLink({ url, EventSource, eventSourceOptions }),
+        false: httpLink({ url, headers }),
+      }),
+    ],
+  });
 }
 
 /** An error as the user shall read it; nothing when it is a fault of the program. */

@@ -6,7 +6,7 @@ import { addDlq } from "./commands/dlq.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addGroups } from "./commands/groups.ts";
 import { addOrders } from "./commands/orders.ts";
-import { addMembers } from "./commands/steer.ts";
+import { addMembers } from "./commands/members.ts";
 import { addVerify } from "./commands/verify.ts";
 import type { Format } from "./output.ts";
 import { safe } from "./text.ts";

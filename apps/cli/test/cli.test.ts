@@ -1,6 +1,13 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { freePort, type NatsServer, type Proc, startNats, startProcess } from "@muster/testkit";
+import {
+  freePort,
+  type NatsServer,
+  type Proc,
+  startNats,
+  startProcess,
+  workerCommand,
+} from "@muster/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 const root = join(import.meta.dirname, "../../..");
@@ -356,4 +363,33 @@ test("discards and restores by id only, and says what is not there", async () =>
   });
   expect((await muster(["dlq", "restore", "ORDERS", "dl.none"])).err).toContain("the archive of ORDERS");
   expect((await muster(["dlq", "list", "ORDERS", "--archived"])).out).toContain("no dead letters");
+});
+
+test("watches members, and ends with what is refused", async () => {
+  await muster(["groups", "apply", "-f", "-"], {
+    input: JSON.stringify({ ...spec, stream: "WATCH", subjects: ["watch.>"] }),
+  });
+  await using watch = startProcess(
+    "watch",
+    [process.execPath, join(root, "apps/cli/src/main.ts"), "members", "watch", "--stream", "WATCH"],
+    { MUSTER_URL: url },
+  );
+  const command = workerCommand("ts");
+  const env = {
+    NATS_URL: server.url,
+    MUSTER_STREAM: "WATCH",
+    MUSTER_GROUP: "billing",
+    WORKER_ID: "w1",
+    MUSTER_HEARTBEAT_MS: "250",
+  };
+  await using worker = startProcess("worker", command.argv, { ...command.env, ...env });
+  await watch.waitForLine(/(joined|here) {3}.*w1 \(ts\) of billing of WATCH, running$/, 30_000);
+  worker.kill("SIGTERM");
+  await watch.waitForLine(/left {5}.*w1 \(ts\) of billing of WATCH$/, 30_000);
+  watch.kill("SIGINT");
+  expect(await watch.exited).toMatchObject({ code: 0 });
+  expect(await muster(["members", "watch", "--stream", "a.b"])).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("a.b"),
+  });
 });

@@ -1,1 +1,2 @@
+export type { MemberEvent } from "./groups/events.ts";
 export type { AppRouter } from "./router.ts";

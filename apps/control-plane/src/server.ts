@@ -14,6 +14,7 @@ import { NatsLink } from "./nats/connection.ts";
 import { appRouter } from "./router.ts";
 
 const MAX_BODY_BYTES = 1024 * 1024;
+const CLOSE_MS = 3000;
 
 /** A control plane that listens. */
 export type ControlPlane = {
@@ -35,10 +36,18 @@ export async function startControlPlane(
 ): Promise<ControlPlane> {
   const nats = new NatsLink(config.natsUrls, log);
   const database = config.databaseUrl === undefined ? undefined : new Database(config.databaseUrl, log);
+  const stop = new AbortController();
   const access = new Access({ isOff: config.auth === "off" });
   const trpc = createHTTPHandler({
     router: appRouter,
-    createContext: ({ req }) => ({ nats, database, log, access, caller: callerOf(req) }),
+    createContext: ({ req }) => ({
+      nats,
+      database,
+      log,
+      access,
+      caller: callerOf(req),
+      stopping: stop.signal,
+    }),
     maxBodySize: MAX_BODY_BYTES,
     allowBatching: false,
   });
@@ -68,7 +77,6 @@ export async function startControlPlane(
     await leave(nats, database);
     throw error;
   }
-  const stop = new AbortController();
   if (config.auth === "tokens") void offerFirstToken(nats, showFirst, { log, signal: stop.signal });
   let closing: Promise<void> | undefined;
   const close = () => {
@@ -149,7 +157,10 @@ function listen(server: Server, { host, port }: Config): Promise<void> {
 async function shut(server: Server, nats: NatsLink, database: Database | undefined): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
+  // A client that does not read, or keeps its connection, is not waited for.
+  const impatience = setTimeout(() => server.closeAllConnections(), CLOSE_MS);
   await closed;
+  clearTimeout(impatience);
   await leave(nats, database);
 }
 

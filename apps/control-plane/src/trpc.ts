@@ -20,6 +20,8 @@ export type Context = {
   log: Log;
   access: Access;
   caller: Caller;
+  /** Aborts when the control plane stops: what streams answers has to end. */
+  stopping: AbortSignal;
 };
 
 /** What each procedure says of itself. */

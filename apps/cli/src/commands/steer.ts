@@ -1,4 +1,4 @@
-// muster groups pause | resume | reset | delete, muster members drain
+// muster groups pause | resume | reset | delete
 import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 import { type Client, CliError } from "../client.ts";
@@ -54,21 +54,6 @@ export function addSteering(groups: Command, client: () => Client, format: () =>
       if (options.dryRun === true) return print(format(), plan, removal);
       const confirm = options.confirm ?? (await askForName(plan));
       print(format(), await client().groups.delete.mutate({ ...ask, confirm }), removal);
-    });
-}
-
-/** Adds the commands for members. */
-export function addMembers(program: Command, client: () => Client, format: () => Format): void {
-  ofGroup(program.command("members").description("steer one member").command("drain"))
-    .argument("<member>")
-    .description("let it finish what runs, give back the rest and leave")
-    .action(async (stream: string, group: string, member: string) => {
-      const answer = await client().groups.drainMember.mutate({ stream, group, member });
-      print(
-        format(),
-        answer,
-        ({ in_flight, held }) => `member ${member} drains: ${in_flight} running, ${held} in hand`,
-      );
     });
 }
 

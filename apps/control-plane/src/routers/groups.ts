@@ -1,6 +1,8 @@
+import { checkName } from "@muster/contracts";
 import { z } from "zod";
 import { drainMember } from "../groups/drain-member.ts";
 import { applyGroup } from "../groups/apply.ts";
+import { memberEvents } from "../groups/events.ts";
 import { getGroup } from "../groups/get.ts";
 import { GroupFile } from "../groups/group-file.ts";
 import { listGroups } from "../groups/list.ts";
@@ -60,6 +62,19 @@ export const groups = {
     .mutation(({ ctx, input: { stream, group, confirm, dry_run, force } }) =>
       removeGroup(ctx.nats.current(), stream, group, { confirm, dryRun: dry_run, force }),
     ),
+
+  /** Server-sent events; what was there when it began is told first. */
+  events: viewer
+    .input(z.strictObject({ stream: z.string().optional(), group: z.string().optional() }).default({}))
+    .subscription(({ ctx, input, signal }) => {
+      if (input.stream !== undefined) checkName("stream", input.stream);
+      if (input.group !== undefined) checkName("group", input.group);
+      return memberEvents(
+        ctx.nats.current(),
+        input,
+        AbortSignal.any([ctx.stopping, ...(signal ? [signal] : [])]),
+      );
+    }),
 
   drainMember: operator
     .input(Name.extend({ member: z.string() }))

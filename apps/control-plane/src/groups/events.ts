@@ -1,0 +1,195 @@
+// Who joined, left or crashed, as it happens: the members' bucket watched, and read anew now and then.
+import { buckets, MEMBER_TTL_MS, MemberRecord } from "@muster/contracts";
+import { DeliverPolicy } from "@nats-io/jetstream";
+import { bucketStream, getEntry } from "../nats/bucket.ts";
+import type { Nats } from "../nats/connection.ts";
+import { readMembers } from "./members.ts";
+
+/** What happened to a member. `here`: it was there when the watch began. `gone`: it left or crashed unseen. */
+export type MemberEvent = {
+  event: "here" | "joined" | "changed" | "left" | "crashed" | "gone";
+  at: string;
+  stream: string;
+  group: string;
+  member: string;
+  language?: string;
+  state?: MemberRecord["state"];
+  degraded?: boolean;
+};
+
+/** Which members: all, those of a stream, or of one group. */
+export type EventsOf = { stream?: string | undefined; group?: string | undefined };
+
+type Known = { record: MemberRecord; key: string };
+/** What came from the bucket or from a timer. */
+type Seen = { key: string; record: MemberRecord } | { key: string; end: "left" | "crashed" } | { look: true };
+
+const LOOK_MS = 15_000;
+
+/**
+ * Ends when the signal aborts. A crash is announced when the record expires; after a reconnect of our own only one
+ * `ttlMs` later, for then records have expired of members that could not write either, and write again.
+ */
+export async function* memberEvents(
+  nats: Nats,
+  of: EventsOf,
+  signal: AbortSignal,
+  { ttlMs = MEMBER_TTL_MS, lookMs = LOOK_MS }: { ttlMs?: number; lookMs?: number } = {},
+): AsyncGenerator<MemberEvent> {
+  const known = new Map<string, Known>();
+  /** Crashes that are not believed yet, with when they are. */
+  const doubted = new Map<string, number>();
+  let quietUntil = 0;
+  const queue = new Queue<Seen>(signal);
+  const stopStatus = onReconnect(nats, signal, () => (quietUntil = Date.now() + ttlMs));
+  const look = setInterval(() => queue.push({ look: true }), Math.min(lookMs, ttlMs / 4));
+  try {
+    for (const [key, record] of await recordsOf(nats, of)) {
+      known.set(key, { key, record });
+      yield eventOf("here", key, record);
+    }
+    await watch(nats, of, queue, signal);
+    let lookedAt = Date.now();
+    for await (const seen of queue) {
+      if ("look" in seen) {
+        for (const [key, until] of doubted) {
+          if (until > Date.now()) continue;
+          doubted.delete(key);
+          if (!(await isThere(nats, key))) yield* ended(known, key, "crashed");
+        }
+        if (Date.now() - lookedAt < lookMs || Date.now() < quietUntil) continue;
+        lookedAt = Date.now();
+        // What a watch has missed, whatever the reason; in an outage there is nothing to see.
+        const now = await recordsOf(nats, of).catch(() => undefined);
+        if (now === undefined) continue;
+        for (const key of known.keys())
+          if (!now.has(key) && !doubted.has(key)) yield* ended(known, key, "gone");
+        for (const [key, record] of now) yield* arrived(known, key, record);
+      } else if ("end" in seen) {
+        if (seen.end === "crashed" && Date.now() < quietUntil) doubted.set(seen.key, quietUntil);
+        // The watch may be behind: what has a record by now wrote it again, and that is still to come.
+        else if (seen.end === "left" || !(await isThere(nats, seen.key)))
+          yield* ended(known, seen.key, seen.end);
+      } else {
+        doubted.delete(seen.key);
+        yield* arrived(known, seen.key, seen.record);
+      }
+    }
+  } finally {
+    clearInterval(look);
+    stopStatus();
+  }
+}
+
+function* arrived(known: Map<string, Known>, key: string, record: MemberRecord): Generator<MemberEvent> {
+  const before = known.get(key)?.record;
+  known.set(key, { key, record });
+  if (before?.instance !== record.instance) yield eventOf("joined", key, record);
+  else if (before.state !== record.state || before.degraded !== record.degraded)
+    yield eventOf("changed", key, record);
+}
+
+function* ended(
+  known: Map<string, Known>,
+  key: string,
+  event: "left" | "crashed" | "gone",
+): Generator<MemberEvent> {
+  const before = known.get(key)?.record;
+  // The marker of a key that was deleted before is no second end.
+  if (known.delete(key)) yield eventOf(event, key, before);
+}
+
+function eventOf(event: MemberEvent["event"], key: string, record?: MemberRecord): MemberEvent {
+  const [stream = "", group = "", member = ""] = key.split(".");
+  return {
+    event,
+    at: new Date().toISOString(),
+    stream,
+    group,
+    member,
+    ...(record === undefined
+      ? {}
+      : { language: record.language, state: record.state, degraded: record.degraded }),
+  };
+}
+
+/** False where it cannot be known: then the marker is believed. */
+async function isThere(nats: Nats, key: string): Promise<boolean> {
+  const entry = await getEntry(nats, buckets.members, key).catch(() => undefined);
+  return entry?.value !== undefined;
+}
+
+async function recordsOf(nats: Nats, { stream, group }: EventsOf): Promise<Map<string, MemberRecord>> {
+  const records = new Map<string, MemberRecord>();
+  for (const [groupKey, members] of await readMembers(nats, stream, group))
+    for (const record of members) records.set(`${groupKey}.${record.id}`, record);
+  return records;
+}
+
+/** The ordered consumer makes itself anew after a reconnect, and goes on behind what it has seen. */
+async function watch(
+  nats: Nats,
+  { stream = "*", group = "*" }: EventsOf,
+  queue: Queue<Seen>,
+  signal: AbortSignal,
+) {
+  const prefix = `$KV.${buckets.members}.`;
+  const consumer = await nats.js.consumers.get(bucketStream(buckets.members), {
+    filter_subjects: `${prefix}${stream}.${group}.*`,
+    deliver_policy: DeliverPolicy.LastPerSubject,
+  });
+  const messages = await consumer.consume({
+    callback: (message) => {
+      const key = message.subject.slice(prefix.length);
+      if (message.headers?.last("Nats-Marker-Reason")) return queue.push({ key, end: "crashed" });
+      if (message.headers?.last("KV-Operation")) return queue.push({ key, end: "left" });
+      const record = parse(message.data);
+      if (record !== undefined) queue.push({ key, record });
+    },
+  });
+  signal.addEventListener("abort", () => void messages.close(), { once: true });
+}
+
+function onReconnect(nats: Nats, signal: AbortSignal, run: () => void): () => void {
+  let isOver = false;
+  void (async () => {
+    for await (const { type } of nats.nc.status()) {
+      if (isOver || signal.aborted) return;
+      if (type === "reconnect" || type === "disconnect") run();
+    }
+  })();
+  return () => (isOver = true);
+}
+
+function parse(value: Uint8Array): MemberRecord | undefined {
+  try {
+    return MemberRecord.safeParse(JSON.parse(new TextDecoder().decode(value))).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What callbacks give and an iteration takes, until the signal aborts. */
+class Queue<T> implements AsyncIterable<T> {
+  readonly #items: T[] = [];
+  readonly #signal: AbortSignal;
+  #wake: () => void = () => undefined;
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+    signal.addEventListener("abort", () => this.#wake(), { once: true });
+  }
+
+  push(item: T): void {
+    this.#items.push(item);
+    this.#wake();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
+    while (!this.#signal.aborted) {
+      const item = this.#items.shift();
+      if (item !== undefined) yield item;
+      else await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+}

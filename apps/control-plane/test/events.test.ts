@@ -1,0 +1,169 @@
+import { buckets } from "@muster/contracts";
+import { waitFor } from "@muster/testkit";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type MemberEvent, memberEvents } from "../src/groups/events.ts";
+import { bucketStream, getEntry, putEntry } from "../src/nats/bucket.ts";
+import { memberOf, specOf, startPlane, startSystem, startWorker } from "./system.ts";
+
+const ttlMs = 2000;
+let system: Awaited<ReturnType<typeof startSystem>>;
+beforeAll(async () => {
+  system = await startSystem();
+  await system.client.groups.apply.mutate({ spec: specOf() });
+  // Shorter than a user's, so that a crash is seen within the test.
+  await system.nats.jsm.streams.update(bucketStream(buckets.members), {
+    max_age: ttlMs * 1e6,
+    subject_delete_marker_ttl: ttlMs * 1e6,
+    duplicate_window: ttlMs * 1e6,
+  });
+});
+afterAll(async () => {
+  await system[Symbol.asyncDispose]();
+});
+
+/** The events of a stream of server-sent events, as they come. */
+function listen(url: string, input: object = {}) {
+  const stop = new AbortController();
+  const events: MemberEvent[] = [];
+  let isOpen = false;
+  const ended = (async () => {
+    const response = await fetch(`${url}/groups.events?input=${encodeURIComponent(JSON.stringify(input))}`, {
+      headers: { accept: "text/event-stream" },
+      signal: stop.signal,
+    });
+    expect(response.headers.get("content-type")).toContain("text/event-stream");
+    isOpen = true;
+    let text = "";
+    for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+      text += chunk;
+      const blocks = text.split("\n\n");
+      text = blocks.pop() ?? "";
+      for (const block of blocks) {
+        const data = /^data: (.*)$/m.exec(block)?.[1];
+        if (data !== undefined && !/^event: /m.test(block)) events.push(JSON.parse(data) as MemberEvent);
+      }
+    }
+  })().catch((error: unknown) => {
+    if (!stop.signal.aborted) throw error;
+  });
+  const seen = (event: string, member: string) =>
+    waitFor(`${member} ${event}`, () => events.find((one) => one.event === event && one.member === member), {
+      everyMs: 10,
+    });
+  return { events, seen, ended, isOpen: () => isOpen, [Symbol.dispose]: () => stop.abort() };
+}
+
+const put = async (key: string, record: object | "") => {
+  const before = await getEntry(system.nats, buckets.members, key);
+  const value = record === "" ? "" : JSON.stringify(record);
+  await putEntry(
+    system.nats,
+    buckets.members,
+    key,
+    value,
+    before?.revision ?? 0,
+    record === "" ? "DEL" : undefined,
+  );
+};
+
+test("tells of a worker that joins, leaves and crashes, to whom asked for its group", async () => {
+  const { server, controlPlane } = system;
+  using all = listen(controlPlane.url);
+  using others = listen(controlPlane.url, { stream: "OTHER" });
+  await using worker = await startWorker(server.url, specOf());
+  const joined = await all.seen("joined", "w1");
+  expect(joined).toMatchObject({ stream: "ORDERS", group: "billing", language: "ts", state: "running" });
+  using late = listen(controlPlane.url, { stream: "ORDERS", group: "billing" });
+  await late.seen("here", "w1");
+  worker.kill("SIGTERM");
+  await all.seen("left", "w1");
+  await worker.exited;
+  await using again = await startWorker(server.url, specOf(), { WORKER_ID: "w2" });
+  await all.seen("joined", "w2");
+  again.kill("SIGKILL");
+  await all.seen("crashed", "w2");
+  // The marker of the record that was deleted has expired by now, and was no crash.
+  expect(
+    all.events
+      .filter(({ member }) => member === "w1")
+      .map(({ event }) => event)
+      .filter((event) => event !== "changed"),
+  ).toEqual(["joined", "left"]);
+  await late.seen("crashed", "w2");
+  expect(others.events).toEqual([]);
+});
+
+test("tells each change of state once, and a process that took an id over", async () => {
+  const key = "ORDERS.billing.m1";
+  await put(key, memberOf({ instance: "a", state: "starting" }));
+  using all = listen(system.controlPlane.url);
+  await all.seen("here", "m1");
+  for (const state of ["running", "running", "draining"]) await put(key, memberOf({ instance: "a", state }));
+  await put(key, memberOf({ instance: "b" }));
+  await put(key, "{" as unknown as object);
+  await put(key, "");
+  await all.seen("left", "m1");
+  expect(all.events.map(({ event, state }) => `${event} ${state}`)).toEqual([
+    "here starting",
+    "changed running",
+    "changed draining",
+    "joined running",
+    "left running",
+  ]);
+});
+
+test("announces no crash of members that were only cut off with it", async () => {
+  const stop = new AbortController();
+  const events: MemberEvent[] = [];
+  await put("ORDERS.billing.kept", memberOf({ id: "kept", instance: "k" }));
+  await put("ORDERS.billing.dies", memberOf({ id: "dies", instance: "d" }));
+  const watching = (async () => {
+    for await (const event of memberEvents(system.nats, {}, stop.signal, { ttlMs, lookMs: 1000 }))
+      events.push(event);
+  })();
+  await waitFor("both to be there", () => events.filter(({ event }) => event === "here").length === 2);
+  await system.server.kill();
+  await new Promise((resolve) => setTimeout(resolve, ttlMs + 500));
+  await system.server.restart();
+  await waitFor("it to be connected", () =>
+    system.nats.nc.flush().then(
+      () => true,
+      () => false,
+    ),
+  );
+  await waitFor(
+    "the records to have expired",
+    async () => (await getEntry(system.nats, buckets.members, "ORDERS.billing.kept"))?.value === undefined,
+  );
+  await put("ORDERS.billing.kept", memberOf({ id: "kept", instance: "k" }));
+  const beat = setInterval(
+    () => void put("ORDERS.billing.kept", memberOf({ id: "kept", instance: "k" })),
+    300,
+  );
+  await waitFor("the other's crash", () =>
+    events.some(({ event, member }) => member === "dies" && (event === "crashed" || event === "gone")),
+  );
+  clearInterval(beat);
+  expect(events.filter(({ member, event }) => member === "kept" && event !== "here")).toEqual([]);
+  stop.abort();
+  await watching;
+});
+
+test("ends when the control plane stops, which waits for nobody", async () => {
+  const plane = await startPlane(system.server.url);
+  using all = listen(plane.url);
+  await waitFor("the stream to be open", () => all.isOpen());
+  await plane.close();
+  await all.ended.catch(() => undefined);
+});
+
+test("refuses subjects for names", async () => {
+  const response = await fetch(
+    `${system.controlPlane.url}/groups.events?input=${encodeURIComponent('{"stream":"*.>"}')}`,
+    {
+      headers: { accept: "text/event-stream" },
+    },
+  );
+  const text = await response.text();
+  expect(text).toContain("bad_name");
+});

@@ -297,6 +297,8 @@ func TestAPullThatHasGoneSilentIsMadeAgain(t *testing.T) {
 		must(t, lane.sub.Unsubscribe())
 	}
 	pull.mu.Unlock()
+	// The server must know before the message comes: what it sent nobody would be in flight, not waiting.
+	must(t, w.base.conn.nc.Flush())
 	// Requests without a listener are dropped by the server; those that were there first are not.
 	g.publish("a", order("a", 1))
 	<-stalled

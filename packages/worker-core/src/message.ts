@@ -1,6 +1,5 @@
-import { hash } from "node:crypto";
 import type { Msg } from "@nats-io/transport-node";
-import { eventIdOf, parseAckReply, replayNumberOf, stripReplayPrefix } from "@muster/contracts";
+import { eventIdOf, parseAckReply, replayNumberOf, sha256Hex, stripReplayPrefix } from "@muster/contracts";
 import { newEventId } from "./event-id.ts";
 import { readHeaders } from "./headers.ts";
 
@@ -72,7 +71,7 @@ export class Message {
   }
 
   get bodySha256(): string {
-    this.#bodySha256 ??= hash("sha256", this.body, "hex");
+    this.#bodySha256 ??= sha256Hex(this.body);
     return this.#bodySha256;
   }
 

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"os"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -129,8 +128,7 @@ func (r *envReader) servers() []string {
 			continue
 		}
 		servers = append(servers, part)
-		u, err := url.Parse(part)
-		if err != nil || u.Hostname() == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
+		if !isServerURL(part) {
 			// Not the URL itself: it may hold a password.
 			r.badf("NATS_URL: entry %d is no URL like nats://host:port (nats, tls, ws, wss)", len(servers))
 		}

@@ -28,7 +28,9 @@ type connection struct {
 func connect(c Config) (*connection, error) {
 	conn := &connection{up: make(chan struct{})}
 	log := c.Log
-	nc, err := nats.Connect(strings.Join(c.Servers, ","),
+	servers, login := splitServerURLs(c.Servers)
+	nc, err := nats.Connect(servers,
+		login,
 		nats.Name(c.Stream+"."+c.Group+"."+c.Member),
 		nats.Timeout(5*time.Second),
 		nats.MaxReconnects(-1),
@@ -62,7 +64,7 @@ func connect(c Config) (*connection, error) {
 	if nc.IsConnected() {
 		conn.change(nc, true)
 	} else {
-		log.Warn("disconnected", "code", "no_connection", "error", "no server answers at "+shownServers(c.Servers)+", trying on")
+		log.Warn("disconnected", "code", "no_connection", "error", "no server answers at "+strings.ReplaceAll(servers, ",", ", ")+", trying on")
 	}
 	return conn, nil
 }
@@ -152,14 +154,4 @@ func errorText(err error) string {
 		return ""
 	}
 	return err.Error()
-}
-
-// shownServers leaves out what stands before the host: it may hold a password.
-func shownServers(servers []string) string {
-	shown := make([]string, len(servers))
-	for i, server := range servers {
-		scheme, rest, _ := strings.Cut(server, "://")
-		shown[i] = scheme + "://" + rest[strings.LastIndexByte(rest, '@')+1:]
-	}
-	return strings.Join(shown, ", ")
 }

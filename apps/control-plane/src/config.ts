@@ -1,12 +1,11 @@
 // The control plane's configuration: the one place that reads the environment.
+import { isServerUrl } from "@muster/contracts";
 import { z } from "zod";
-
-const natsSchemes = new Set(["nats:", "tls:", "ws:", "wss:"]);
 
 const natsUrls = z
   .string("is required: one or more server URLs, separated by commas")
   .transform((text) => text.split(",").map((part) => part.trim()))
-  .refine((urls) => urls.every(isNatsUrl), "must be nats://, tls://, ws:// or wss:// URLs")
+  .refine((urls) => urls.every(isServerUrl), "must be nats://, tls://, ws:// or wss:// URLs")
   .refine((urls) => new Set(urls.map(isWebSocket)).size === 1, "must not mix ws:// and nats:// URLs");
 
 const Environment = z.object({
@@ -79,12 +78,6 @@ export function readConfig(
 /** Whether a NATS URL goes over WebSocket. */
 export function isWebSocket(url: string): boolean {
   return /^wss?:/i.test(url);
-}
-
-function isNatsUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const url = new URL(text);
-  return natsSchemes.has(url.protocol) && url.hostname !== "";
 }
 
 function isDatabaseUrl(text: string): boolean {

@@ -61,7 +61,7 @@ export {
   protocolSchemas,
   schemaName,
 } from "./schemas.ts";
-export { type ServerLogin, splitServerUrls } from "./server-url.ts";
+export { isServerUrl, type ServerLogin, splitServerUrls } from "./server-url.ts";
 export { specProblems } from "./spec-problems.ts";
 export {
   archiveFilter,

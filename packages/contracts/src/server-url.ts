@@ -1,19 +1,33 @@
 /** Who a client is to the server, by the first of its URLs. */
 export type ServerLogin = { user: string; pass: string } | { token: string } | Record<string, never>;
 
-/**
- * Takes user and password out of server URLs: the JavaScript client does not read them there, and what it
- * keeps of a URL reaches logs and errors. A user alone is a token, as in the other clients.
- */
-export function splitServerUrls(urls: readonly string[]): { servers: string[]; login: ServerLogin } {
-  return { servers: urls.map(withoutUser), login: loginOf(urls[0] ?? "") };
+const schemes = new Set(["nats:", "tls:", "ws:", "wss:"]);
+
+/** Whether it is the URL of a NATS server, with a login that can be decoded or none. */
+export function isServerUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const url = new URL(text);
+  return schemes.has(url.protocol) && url.hostname !== "" && loginOf(url) !== undefined;
 }
 
-function loginOf(text: string): ServerLogin {
-  const { username, password } = new URL(text);
+/**
+ * Takes user and password out of server URLs: the JavaScript client does not read them there, and what it
+ * keeps of a URL reaches logs and errors. A user alone is a token, as in the other clients. Throws where one of
+ * them is no {@link isServerUrl}.
+ */
+export function splitServerUrls(urls: readonly string[]): { servers: string[]; login: ServerLogin } {
+  const [login = {}] = urls.map((text) => loginOf(new URL(text)));
+  return { servers: urls.map(withoutUser), login };
+}
+
+function loginOf({ username, password }: URL): ServerLogin | undefined {
   if (username === "") return {};
-  const name = decodeURIComponent(username);
-  return password === "" ? { token: name } : { user: name, pass: decodeURIComponent(password) };
+  try {
+    const name = decodeURIComponent(username);
+    return password === "" ? { token: name } : { user: name, pass: decodeURIComponent(password) };
+  } catch {
+    return undefined;
+  }
 }
 
 function withoutUser(text: string): string {

@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import { isName, MusterError } from "@muster/contracts";
+import { isName, isServerUrl, MusterError } from "@muster/contracts";
 
 /** Version of this core, shown in the member record. */
 export const coreVersion = "0.1.0";
@@ -32,7 +32,6 @@ export interface WorkerConfig {
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
 const logLevels: readonly LogLevel[] = ["debug", "info", "warn", "error"];
-const schemes = new Set(["nats:", "tls:", "ws:", "wss:"]);
 
 /**
  * Reads the environment.
@@ -94,15 +93,6 @@ function readUrls(value: string | undefined, bad: string[]): string[] {
     }
   }
   return urls;
-}
-
-function isServerUrl(url: string): boolean {
-  try {
-    const parsed = new URL(url);
-    return schemes.has(parsed.protocol) && parsed.hostname !== "";
-  } catch {
-    return false;
-  }
 }
 
 function hideSecret(url: string): string {

@@ -63,21 +63,27 @@ export const settings: Scenario[] = [
     await group.settled("u.1", "done");
   }),
 
-  scenario("env-url-user", "ENV-1", "user and password in the URL are the member's login", async (lab) => {
-    const login = { user: "ada", pass: "p@ss:w/rd" };
-    const config = `authorization { user: ${login.user}, password: ${JSON.stringify(login.pass)} }`;
-    const site = await lab.ownServer({ config, connect: login });
-    const group = await lab.group({ on: site });
-    const url = site.url.replace("//", `//${login.user}:${encodeURIComponent(login.pass)}@`);
-    const member = lab.join({ ...group, url });
-    await group.send({ eventId: "u.2" });
-    await group.settled("u.2", "done");
-    same(
-      "lines with the password",
-      member.lines.filter((line) => line.includes(login.pass) || line.includes("p%40ss")),
-      [],
-    );
-  }),
+  scenario(
+    "env-url-user",
+    "ENV-1",
+    "user and password in the first URL are the login for all",
+    async (lab) => {
+      const login = { user: "ada", pass: "p@ss:w/rd" };
+      const config = `authorization { user: ${login.user}, password: ${JSON.stringify(login.pass)} }`;
+      const site = await lab.ownServer({ config, connect: login });
+      const group = await lab.group({ on: site });
+      // Of the first one, also for the others.
+      const url = `nats://${login.user}:${encodeURIComponent(login.pass)}@127.0.0.1:9,${site.url}`;
+      const member = lab.join({ ...group, url });
+      await group.send({ eventId: "u.2" });
+      await group.settled("u.2", "done");
+      same(
+        "lines with the password",
+        member.lines.filter((line) => line.includes(login.pass) || line.includes("p%40ss")),
+        [],
+      );
+    },
+  ),
 
   scenario("env-own-id", "ENV-1", "without WORKER_ID it makes one of host and pid", async (lab) => {
     const group = await lab.group();
@@ -87,6 +93,20 @@ export const settings: Scenario[] = [
     const { member: id } = await group.settled("i.1", "done");
     like("the id", id, new RegExp(`^[A-Za-z0-9_-]{1,60}$`));
     holds("it ends with the pid", id.endsWith(`-${member.pid}`), id);
+  }),
+
+  scenario("env-url-escape", "ENV-2", "a login that cannot be decoded is a bad variable", async (lab) => {
+    for (const login of ["ada%zz:pass", "ada:%ff", "100%"]) {
+      const member = lab.join({ url: `nats://${login}@127.0.0.1:4222`, stream: "S", group: "g" });
+      same(`the end with ${login}`, await member.ended(), { code: 2, signal: null });
+      const isNamed = member.lines.some((line) => line.startsWith("NATS_URL"));
+      holds(`the variable is named for ${login}`, isNamed, member.lines);
+      same(
+        "lines with the login",
+        member.lines.filter((line) => line.includes(login)),
+        [],
+      );
+    }
   }),
 
   scenario("env-url-secret", "ENV-2", "credentials in a bad URL are not printed", async (lab) => {

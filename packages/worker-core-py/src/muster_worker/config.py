@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from .errors import ConfigError
 from .log import LEVELS
 from .protocol.names import is_name
+from .protocol.server_url import can_log_in
 
 LANGUAGE = "py"
 CORE_VERSION = "0.1.0"
@@ -130,6 +131,8 @@ def _url_problem(url: str) -> str | None:
         return f"{_shown(url)} is no URL"
     if parts.scheme not in _SCHEMES or not host or not url.startswith(f"{parts.scheme}://"):
         return f"{_shown(url)} is no URL like nats://host:port ({', '.join(_SCHEMES)})"
+    if not can_log_in(url):
+        return f"{_shown(url)} has a user or password that cannot be decoded"
     return None
 
 

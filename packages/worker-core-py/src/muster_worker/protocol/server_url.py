@@ -1,5 +1,6 @@
 """Who a client is to the server."""
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -19,6 +20,18 @@ def split_server_urls(urls: Sequence[str]) -> tuple[list[str], Login]:
     The login is the first URL's; a user alone is a token.
     """
     return [_without_user(url) for url in urls], _login_of(urls[0])
+
+
+def can_log_in(url: str) -> bool:
+    """Whether user and password can be decoded, or there are none."""
+    login = urlsplit(url).netloc.rpartition("@")[0]
+    if re.search(r"%(?![0-9A-Fa-f]{2})", login):
+        return False
+    try:
+        unquote(login, errors="strict")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _login_of(url: str) -> Login:

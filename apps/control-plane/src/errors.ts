@@ -38,6 +38,7 @@ const answers: Record<string, TrpcCode> = {
   not_confirmed: "PRECONDITION_FAILED",
   has_members: "PRECONDITION_FAILED",
   not_paused: "PRECONDITION_FAILED",
+  not_settled: "PRECONDITION_FAILED",
   not_on_work_queue: "PRECONDITION_FAILED",
   needs_new_consumer: "PRECONDITION_FAILED",
   needs_new_stream: "PRECONDITION_FAILED",

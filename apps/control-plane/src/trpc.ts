@@ -29,6 +29,8 @@ type Meta = {
   role: Role;
   /** A mutation by its size only, which changes nothing. */
   isReading?: boolean;
+  /** Its input is other people's data, which does not belong into a record that nobody can delete. */
+  isPrivate?: boolean;
 };
 
 /** The ledgers of all groups, as one request sees them. */
@@ -75,8 +77,14 @@ const withErrors = t.procedure.use(async ({ ctx, path, next }) => {
 
 const withAccess = withErrors.use(async ({ ctx, path, type, meta, getRawInput, next }) => {
   const { access, caller, nats } = ctx;
-  const actor = await access.actor(() => nats.current(), caller);
-  const about = { actor, action: path, requestId: caller.requestId };
+  const actor = await access
+    .actor(() => nats.current(), caller)
+    .catch((error: unknown) => {
+      const { requestId: request_id, remote } = caller;
+      ctx.log.warn({ path, request_id, remote, error: String(error) }, "not let in");
+      throw error;
+    });
+  const about = { actor, action: path, requestId: caller.requestId, log: ctx.log };
   // Without a role nobody may: a procedure that forgot to declare one is closed.
   const needs = meta?.role ?? "nobody";
   if (needs === "nobody" || !allows(actor.role, needs)) {
@@ -86,7 +94,8 @@ const withAccess = withErrors.use(async ({ ctx, path, type, meta, getRawInput, n
   }
   const withActor = () => next({ ctx: { ...ctx, actor } });
   if (type !== "mutation" || meta?.isReading === true) return withActor();
-  return audited(nats.current(), { ...about, input: await getRawInput() }, withActor);
+  const input = meta?.isPrivate === true ? {} : { input: await getRawInput() };
+  return audited(nats.current(), { ...about, ...input }, withActor);
 });
 
 /** For procedures that look. Errors carry a stable code in `data.muster_code`. */

@@ -9,7 +9,7 @@ import { getEntry, putEntry, readBucket } from "../src/nats/bucket.ts";
 import { appRouter, type AppRouter } from "../src/router.ts";
 import { createLog } from "../src/log.ts";
 import { startControlPlane } from "../src/server.ts";
-import { refusalOf, specOf, startPlane, startSystem } from "./system.ts";
+import { order, refusalOf, specOf, startPlane, startSystem } from "./system.ts";
 
 let system: Awaited<ReturnType<typeof startSystem>>;
 let url: string;
@@ -17,13 +17,7 @@ let closed: Awaited<ReturnType<typeof startPlane>>;
 let first = "";
 beforeAll(async () => {
   system = await startSystem();
-  const config = {
-    natsUrls: [system.server.url],
-    host: "127.0.0.1",
-    port: 0,
-    auth: "tokens" as const,
-    logLevel: "error" as const,
-  };
+  const config = tokensConfig();
   const plane = await startControlPlane(config, createLog("error"), (token) => (first = token));
   closed = { ...plane, client: system.client };
   url = plane.url;
@@ -33,6 +27,17 @@ afterAll(async () => {
   await closed.close();
   await system[Symbol.asyncDispose]();
 });
+
+function tokensConfig() {
+  const { url: natsUrl } = system.server;
+  return {
+    natsUrls: [natsUrl],
+    host: "127.0.0.1",
+    port: 0,
+    auth: "tokens" as const,
+    logLevel: "error" as const,
+  };
+}
 
 function as(token: string) {
   return createTRPCClient<AppRouter>({
@@ -63,13 +68,7 @@ const firstStatus = (authorization?: string) =>
 describe("a token", () => {
   test("is made for the first admin once, however many control planes start", async () => {
     const shown: string[] = [];
-    const config = {
-      natsUrls: [system.server.url],
-      host: "127.0.0.1",
-      port: 0,
-      auth: "tokens" as const,
-      logLevel: "error" as const,
-    };
+    const config = tokensConfig();
     await using other = await startControlPlane(config, createLog("error"), (token) => shown.push(token));
     await waitFor("it to be connected", async () => (await fetch(`${other.url}/readyz`)).ok);
     await as(first).groups.list.query();
@@ -152,12 +151,12 @@ describe("a role", () => {
       message: "this needs role operator, token a viewer has viewer",
     });
     expect(await operator.groups.pause.mutate(at)).toMatchObject({ paused: true });
-    for (const call of [
-      operator.groups.apply.mutate({ spec: specOf() }),
-      operator.tokens.list.query(),
-      viewer.audit.list.query({}),
-    ])
-      expect(await refusalOf(call)).toMatchObject({ code: "forbidden" });
+    const calls = [
+      () => operator.groups.apply.mutate({ spec: specOf() }),
+      () => operator.tokens.list.query(),
+      () => viewer.audit.list.query({}),
+    ];
+    for (const call of calls) expect(await refusalOf(call())).toMatchObject({ code: "forbidden" });
   });
 });
 
@@ -214,6 +213,40 @@ describe("the audit", () => {
     await nats.jsm.streams.update("MUSTER_AUDIT", { max_msgs: config.max_msgs });
   });
 
+  test("that is full by the time a change is made does not hide that it was made", async () => {
+    const { nats } = system;
+    const { config, state } = await nats.jsm.streams.info("MUSTER_AUDIT");
+    await nats.jsm.streams.update("MUSTER_AUDIT", { max_msgs: state.messages + 1 });
+    const at = { stream: "ORDERS", group: "billing" };
+    const { paused } = (await as(first).groups.get.query(at)).spec;
+    expect(await as(first).groups[paused ? "resume" : "pause"].mutate(at)).toMatchObject({
+      change: "updated",
+    });
+    await nats.jsm.streams.update("MUSTER_AUDIT", { max_msgs: config.max_msgs });
+    expect((await as(first).audit.list.query({ limit: 1 })).rows).toMatchObject([{ outcome: "begun" }]);
+  });
+
+  test("tells bad input from what broke, and keeps nobody from mending a record that cannot be read", async () => {
+    await refusalOf(as(first).groups.pause.mutate({ stream: "ORDERS" } as never));
+    expect((await as(first).audit.list.query({ limit: 1 })).rows).toMatchObject([
+      { action: "groups.pause", outcome: "refused", code: "bad_request" },
+    ]);
+    const key = "BROKEN.billing";
+    await putEntry(system.nats, "MUSTER_GROUPS", key, "{", 0);
+    const at = { stream: "BROKEN", group: "billing" };
+    expect(await refusalOf(as(first).groups.pause.mutate(at))).toMatchObject({ code: "bad_record" });
+    expect((await as(first).audit.list.query({ limit: 1 })).rows).toMatchObject([{ after: "{" }]);
+  });
+
+  test("has nothing of the orders that somebody published", async () => {
+    await as(first).orders.publish.mutate({
+      orders: [{ event: "created", order: { ...order("o1"), customer: "Ada Lovelace" } }],
+    });
+    const { rows } = await as(first).audit.list.query({ action: "orders.publish" });
+    expect(rows.map(({ outcome }) => outcome)).toEqual(["done", "begun"]);
+    expect(JSON.stringify(rows)).not.toContain("Lovelace");
+  });
+
   test("cannot be deleted from, and has rows of others that are none", async () => {
     const { nats } = system;
     await expect(nats.jsm.streams.purge("MUSTER_AUDIT")).rejects.toThrow();
@@ -263,7 +296,10 @@ describe("requests", () => {
     const { nats } = system;
     const { id, token } = (await createToken(nats, { name: "t", role: "viewer" })) ?? { id: "", token: "" };
     const entry = await getEntry(nats, "MUSTER_TOKENS", id);
-    await putEntry(nats, "MUSTER_TOKENS", id, '{"v":1,"role":"admin"}', entry?.revision ?? 0);
+    const text = new TextDecoder().decode(entry?.value);
+    const short = text.replace(/"sha256":"[0-9a-f]+"/, '"sha256":"00"');
+    expect(short).not.toBe(text);
+    await putEntry(nats, "MUSTER_TOKENS", id, short, entry?.revision ?? 0);
     expect(await firstStatus(`Bearer ${token}`)).toBe(401);
   });
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { moveDeadLetter, type MoveStep } from "../src/dead-letters/move.ts";
+import { moveDeadLetter, type MoveHooks, type MoveStep } from "../src/dead-letters/move.ts";
 import { replayOne } from "../src/dead-letters/replay.ts";
 import { createTargets } from "../src/dead-letters/target.ts";
 import { findDeadLetter } from "../src/dead-letters/read.ts";
@@ -26,27 +26,16 @@ async function deadOrder(): Promise<string> {
 const list = async (archived = false) =>
   (await system.client.deadLetters.list.query({ stream, archived })).items.map(({ id }) => id);
 const terms = async () => (await system.client.verify.query({ stream, group: "billing" })).terms;
-const move = (id: string, to: "archive" | "dead", at?: MoveStep) =>
-  moveDeadLetter(
-    system.nats,
-    { stream, id, to, by: "ada" },
-    {
-      onStep: (step) => {
-        if (step === at) throw new Error(`killed at ${step}`);
-      },
-    },
-  );
+const move = (id: string, to: "archive" | "dead", hooks: MoveHooks = {}) =>
+  moveDeadLetter(system.nats, { stream, id, to, by: "ada" }, hooks);
+const killedAt = (step: MoveStep): MoveHooks => ({
+  onStep: (at) => {
+    if (at === step) throw new Error(`killed at ${step}`);
+  },
+});
 
-/** Runs something by a clock that is a minute ahead. */
-async function afterTheLease(run: () => Promise<void>): Promise<void> {
-  const real = Date.now;
-  Date.now = () => real() + 60_000;
-  try {
-    await run();
-  } finally {
-    Date.now = real;
-  }
-}
+/** By a clock that is past the lease of what was begun before. */
+const later = { now: () => Date.now() + 60_000 };
 
 test("a discarded dead letter counts as archived, with its bytes and by whom, and comes back whole", async () => {
   const { client } = system;
@@ -90,15 +79,14 @@ describe.each(["archive", "dead"] as const)("a move to %s that is killed", (to) 
       const id = await deadOrder();
       if (to === "dead") await move(id, "archive");
       const { dead, archived } = await terms();
-      await expect(move(id, to, step)).rejects.toThrow("killed");
+      await expect(move(id, to, killedAt(step))).rejects.toThrow("killed");
       const now = await terms();
       expect(now.lost).toBe(0);
       expect(now.dead + now.archived).toBe(dead + archived);
-      // Its claim stands for its lease.
-      await afterTheLease(async () => {
-        if (step === "deleted") await expect(move(id, to)).rejects.toMatchObject({ code: "not_found" });
-        else await move(id, to);
-      });
+      await expect(move(id, to)).rejects.toMatchObject({ code: step === "deleted" ? "not_found" : "held" });
+      const again = move(id, to, later);
+      if (step === "deleted") await expect(again).rejects.toMatchObject({ code: "not_found" });
+      else await again;
       expect((await list(to === "archive")).filter((one) => one === id)).toEqual([id]);
       expect((await list(to !== "archive")).filter((one) => one === id)).toEqual([]);
     },
@@ -129,16 +117,36 @@ test("what a replay may have sent is not discarded before that is known", async 
     if (step === "published") throw new Error("killed");
   };
   await expect(replayOne(nats, letter, target, {}, { onStep: crash })).rejects.toThrow("killed");
-  await afterTheLease(async () => {
-    await expect(move(id, "archive")).rejects.toMatchObject({ code: "begun_replay" });
+  await expect(move(id, "archive", later)).rejects.toMatchObject({ code: "begun_replay" });
+});
+
+test("a move that stalls beyond its lease leaves the letter to others", async () => {
+  const id = await deadOrder();
+  let ahead = 0;
+  const stalls: MoveHooks = {
+    now: () => Date.now() + ahead,
+    onStep: (step) => (ahead = step === "claimed" ? 60_000 : ahead),
+  };
+  await expect(move(id, "archive", stalls)).rejects.toMatchObject({ code: "held" });
+  expect([(await list()).includes(id), (await list(true)).includes(id)]).toEqual([true, false]);
+});
+
+test("a discard that was killed is not taken for a replay that may have been sent", async () => {
+  const { nats } = system;
+  const id = await deadOrder();
+  await expect(move(id, "archive", killedAt("claimed"))).rejects.toThrow("killed");
+  const letter = await findDeadLetter(nats, stream, id);
+  const target = await createTargets(nats, new Ledgers(nats, undefined), stream)("billing");
+  if (letter === undefined) throw new Error("it is not there");
+  expect(
+    await replayOne(nats, letter, target, { as_event_id: `${id}.new`, dry_run: true }, later),
+  ).toMatchObject({
+    outcome: "would_replay",
   });
 });
 
 test("what is not there is named", async () => {
   const { client } = system;
-  for (const call of [
-    client.deadLetters.discard.mutate({ stream, id: "nope" }),
-    client.deadLetters.restore.mutate({ stream, id: "nope" }),
-  ])
-    expect(await refusalOf(call)).toMatchObject({ code: "not_found" });
+  for (const move of [client.deadLetters.discard, client.deadLetters.restore])
+    expect(await refusalOf(move.mutate({ stream, id: "nope" }))).toMatchObject({ code: "not_found" });
 });

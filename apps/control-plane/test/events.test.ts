@@ -1,7 +1,7 @@
-import { buckets } from "@muster/contracts";
-import { waitFor } from "@muster/testkit";
+import { buckets, MemberRecord } from "@muster/contracts";
+import { startNats, waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type MemberEvent, memberEvents } from "../src/groups/events.ts";
+import { type MemberEvent, memberEvents, newsOnly } from "../src/groups/events.ts";
 import { bucketStream, getEntry, putEntry } from "../src/nats/bucket.ts";
 import { memberOf, specOf, startPlane, startSystem, startWorker } from "./system.ts";
 
@@ -123,6 +123,7 @@ test("announces no crash of members that were only cut off with it", async () =>
   })();
   await waitFor("both to be there", () => events.filter(({ event }) => event === "here").length === 2);
   await system.server.kill();
+  // Time itself is what this is about: no sign tells that a record would have expired by now.
   await new Promise((resolve) => setTimeout(resolve, ttlMs + 500));
   await system.server.restart();
   await waitFor("it to be connected", () =>
@@ -155,6 +156,42 @@ test("ends when the control plane stops, which waits for nobody", async () => {
   await waitFor("the stream to be open", () => all.isOpen());
   await plane.close();
   await all.ended.catch(() => undefined);
+});
+
+test("leaves nothing on the connection of those that have stopped listening", async () => {
+  const listeners = () =>
+    (system.nats.nc as unknown as { protocol: { listeners: unknown[] } }).protocol.listeners.length;
+  const before = listeners();
+  for (let n = 0; n < 5; n++) {
+    const stop = new AbortController();
+    const events = memberEvents(system.nats, {}, stop.signal);
+    const first = events.next();
+    await put("ORDERS.billing.seen", memberOf({ id: "seen", instance: String(n) }));
+    await first;
+    expect(listeners()).toBeGreaterThan(before);
+    stop.abort();
+    await events.return(undefined);
+  }
+  await waitFor("the consumers' own listeners to be gone", () => listeners() === before);
+});
+
+test("of a thousand heartbeats passes on what is news only, and each end", () => {
+  const passed: string[] = [];
+  const see = newsOnly((news) => passed.push("end" in news ? news.end : news.record.state));
+  const record = (over: object) => MemberRecord.parse(memberOf({ instance: "a", ...over }));
+  for (let n = 0; n < 1000; n++) see({ key: "k", record: record({ in_flight: n }) });
+  see({ key: "other", record: record({}) });
+  see({ key: "k", record: record({ state: "draining" }) });
+  see({ key: "k", end: "left" });
+  see({ key: "k", record: record({ state: "draining" }) });
+  expect(passed).toEqual(["running", "running", "draining", "left", "draining"]);
+});
+
+test("says how to begin where no group was ever applied", async () => {
+  await using server = await startNats();
+  await using plane = await startPlane(server.url);
+  const response = await fetch(`${plane.url}/groups.events`, { headers: { accept: "text/event-stream" } });
+  expect(await response.text()).toContain("no_bucket");
 });
 
 test("refuses subjects for names", async () => {

@@ -83,6 +83,19 @@ describe("pause and resume", () => {
     expect(await isPaused("BOTH")).toBe((await client.groups.get.query(at)).spec.paused);
   });
 
+  test("makes no consumer that is missing, and leaves one that others made as it is", async () => {
+    const { client, nats } = system;
+    const { at } = await group("NEED", 0);
+    await nats.jsm.consumers.delete("NEED", "billing");
+    expect(await client.groups.pause.mutate(at)).toMatchObject({ paused: true, change: "updated" });
+    expect((await nats.jsm.streams.info("NEED")).state.consumer_count).toBe(0);
+    await nats.jsm.consumers.add("NEED", { durable_name: "billing", ack_policy: "explicit", max_deliver: 5 });
+    expect((await client.groups.pause.mutate(at)).note).toContain("was not made by Muster");
+    expect(await isPaused("NEED")).toBe(false);
+    await nats.jsm.streams.delete("NEED");
+    expect(await client.groups.resume.mutate(at)).toMatchObject({ paused: false, change: "updated" });
+  });
+
   test("names a group that is not there", async () => {
     expect(await refusalOf(system.client.groups.pause.mutate({ stream: "NONE", group: "g" }))).toMatchObject({
       code: "no_group",
@@ -121,6 +134,49 @@ describe("reset", () => {
       messages: 0,
       skipped: 5,
     });
+  });
+
+  test("passes over nothing that waits for a retry, and waits for members", async () => {
+    const { client, nats } = system;
+    const { at } = await group("RETRY", 4, "limits");
+    (await take(nats, "RETRY")).nak(3_600_000);
+    await settleDone(nats, await take(nats, "RETRY"));
+    await nats.nc.flush();
+    await client.groups.pause.mutate(at);
+    const ahead = { ...at, to: { sequence: 3 } };
+    expect(await client.groups.reset.mutate({ ...ahead, dry_run: true })).toMatchObject({
+      unsettled: 1,
+      skipped: 0,
+    });
+    expect(await refusalOf(client.groups.reset.mutate(ahead))).toMatchObject({
+      code: "not_settled",
+      message: expect.stringContaining("go to 1 at most"),
+    });
+    const back = { ...at, to: { sequence: 1 } };
+    const key = "RETRY.billing.m1";
+    for (const [state, held] of [
+      ["running", 0],
+      ["paused", 1],
+    ] as const) {
+      const { revision = 0 } = (await getEntry(nats, buckets.members, key)) ?? {};
+      await putEntry(
+        nats,
+        buckets.members,
+        key,
+        JSON.stringify(memberOf({ id: "m1", state, held })),
+        revision,
+      );
+      expect(await refusalOf(client.groups.reset.mutate(back))).toMatchObject({
+        code: "not_paused",
+        message: expect.stringContaining(`m1 (${state}, ${held} in hand)`),
+      });
+    }
+    const { revision = 0 } = (await getEntry(nats, buckets.members, key)) ?? {};
+    await putEntry(nats, buckets.members, key, "", revision, "DEL");
+    await client.groups.reset.mutate(back);
+    await client.groups.resume.mutate(at);
+    const again = [await take(nats, "RETRY"), await take(nats, "RETRY")];
+    expect(again.map(({ seq }) => seq)).toEqual([1, 2]);
   });
 
   test("leaves nothing behind in the stream, and refuses where nothing is kept", async () => {

@@ -104,12 +104,23 @@ function paused({
   ]);
 }
 
-function reset({ stream, group, dry_run, sequence, messages, again, skipped, note }: Reset): string {
+function reset({
+  stream,
+  group,
+  dry_run,
+  sequence,
+  messages,
+  again,
+  skipped,
+  unsettled,
+  note,
+}: Reset): string {
   return list([
     ["group", `${group} of stream ${stream} ${dry_run ? "would begin" : "begins"} at sequence ${sequence}`],
     ["messages from there", messages],
     ["had before", again],
     ["never given", skipped],
+    ["not settled", unsettled],
     ["note", note],
   ]);
 }

@@ -16,6 +16,7 @@ export async function offerFirstToken(
   show: (token: string) => void,
   { log, signal }: { log: Log; signal: AbortSignal },
 ): Promise<void> {
+  let said = "";
   while (!signal.aborted) {
     try {
       if (nats.isUp) {
@@ -24,7 +25,9 @@ export async function offerFirstToken(
         return;
       }
     } catch (error) {
-      log.warn({ error: String(error) }, "tokens cannot be read");
+      const text = String(error);
+      if (text !== said) log.warn({ error: text }, "tokens cannot be read");
+      said = text;
     }
     await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
   }

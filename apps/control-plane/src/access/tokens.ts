@@ -12,7 +12,7 @@ const TokenRecord = z.object({
   id: z.string(),
   name: z.string(),
   role: z.enum(roles),
-  sha256: z.string(),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
   created_at: z.string(),
   expires_at: z.string().optional(),
   revoked_at: z.string().optional(),
@@ -98,14 +98,19 @@ export async function revokeToken(nats: Nats, id: string): Promise<{ id: string;
 
 const noted = new Map<string, number>();
 
+/** A note that cannot be made keeps nobody out. */
 async function noteUse(nats: Nats, id: string): Promise<void> {
   const now = Date.now();
   if (now - (noted.get(id) ?? 0) < NOTE_MS) return;
   noted.set(id, now);
   const key = `used.${id}`;
-  const before = await getEntry(nats, TOKENS, key);
-  // Two at once: the other one's note is as good.
-  await putEntry(nats, TOKENS, key, new Date(now).toISOString(), before?.revision ?? 0);
+  try {
+    const before = await getEntry(nats, TOKENS, key);
+    // Two at once: the other one's note is as good.
+    await putEntry(nats, TOKENS, key, new Date(now).toISOString(), before?.revision ?? 0);
+  } catch {
+    noted.delete(id);
+  }
 }
 
 function hasEnded({ revoked_at, expires_at }: TokenRecord): boolean {

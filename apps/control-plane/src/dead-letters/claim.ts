@@ -4,6 +4,7 @@ import { buckets } from "@muster/contracts";
 import { z } from "zod";
 import { deleteEntry, getEntry, putEntry, readBucket } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
+import type { DeadLetter } from "./read.ts";
 
 /** How long a replay may take before another one may take it over. */
 export const LEASE_MS = 30_000;
@@ -34,6 +35,20 @@ export type Claim = { key: string; record: ReplayRecord; revision: number };
 export type Claimed = Pick<ReplayRecord, "id" | "group" | "event_id" | "sequence" | "store_time"> & {
   as_event_id?: string;
 };
+
+/** The owner of the claims of moves: one that was killed is not taken for a replay that may have been sent. */
+export const MOVER = "move";
+
+/** What the claim on a dead letter says of it. */
+export function claimOf(letter: DeadLetter): Omit<Claimed, "as_event_id"> {
+  return {
+    id: letter.id,
+    group: letter.group,
+    event_id: letter.eventId,
+    sequence: letter.seq,
+    store_time: letter.storeTime,
+  };
+}
 
 /** The record of a dead letter's replay, with its revision. A deleted one has only a revision. */
 export async function readClaim(

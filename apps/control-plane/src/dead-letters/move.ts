@@ -3,7 +3,7 @@ import { archiveSubject, checkName, dlqStream, dlqSubject } from "@muster/contra
 import { fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
 import { publish } from "../nats/publish.ts";
-import { isHeld, LEASE_MS, readClaim, releaseClaim, takeClaim } from "./claim.ts";
+import { claimOf, isHeld, LEASE_MS, MOVER, readClaim, releaseClaim, takeClaim } from "./claim.ts";
 import { type DeadLetter, findDeadLetter, type Shelf } from "./read.ts";
 import { isStillThere, remove } from "./replay.ts";
 
@@ -19,8 +19,8 @@ export type Moved = {
 /** The points between the steps of a move. */
 export type MoveStep = "claimed" | "published" | "deleted";
 
-/** A hook between the steps; for tests. What it throws ends the move there, as a crash would. */
-export type MoveHooks = { onStep?: (step: MoveStep) => void };
+/** Clock and a hook between the steps; for tests. What the hook throws ends the move there, as a crash would. */
+export type MoveHooks = { now?: () => number; onStep?: (step: MoveStep) => void };
 
 /**
  * Claims, publishes, deletes, releases, under the claim that replays take: nothing is sent and discarded at once. After
@@ -30,34 +30,30 @@ export type MoveHooks = { onStep?: (step: MoveStep) => void };
 export async function moveDeadLetter(
   nats: Nats,
   { stream, id, to, by }: { stream: string; id: string; to: "archive" | "dead"; by: string },
-  { onStep = () => undefined }: MoveHooks = {},
+  { now = Date.now, onStep = () => undefined }: MoveHooks = {},
 ): Promise<Moved> {
   checkName("stream", stream);
   const from: Shelf = to === "archive" ? "dead" : "archive";
   const letter = await findDeadLetter(nats, stream, id, from);
   if (letter === undefined) throw notThere(stream, id, from);
   const before = await readClaim(nats, stream, id);
-  if (isHeld(before.record, Date.now())) throw held(id);
+  if (isHeld(before.record, now())) throw held(id);
   // Whether it was sent nobody knows: a replay finds out, because sending it again is harmless.
   if (before.record?.state === "claimed" && before.record.owner !== MOVER)
     throw fail(
       "begun_replay",
       `a replay of dead letter ${id} did not finish and may have been sent; replay it again first`,
     );
-  const claim = await takeClaim(
-    nats,
-    stream,
-    claimed(letter),
-    before,
-    { nowMs: Date.now(), leaseMs: LEASE_MS },
-    MOVER,
-  );
+  const clock = { nowMs: now(), leaseMs: LEASE_MS };
+  const claim = await takeClaim(nats, stream, claimOf(letter), before, clock, MOVER);
   if (claim === undefined) throw held(id);
   onStep("claimed");
   if (!(await isStillThere(nats, letter))) {
     await releaseClaim(nats, claim);
     throw notThere(stream, id, from);
   }
+  // Stalled for longer than the lease: somebody else may be at it.
+  if (now() >= Date.parse(claim.record.lease_until)) throw held(id);
   const subject = (to === "archive" ? archiveSubject : dlqSubject)(stream, letter.group, letter.reason);
   const answer = await publish(nats, subject, letter.body, headersFor(letter, to, by));
   if (answer.type !== "stored" || answer.stream !== dlqStream(stream)) {
@@ -79,9 +75,6 @@ export async function moveDeadLetter(
   };
 }
 
-/** The owner that claims of moves have: a crashed one is not taken for a replay that may have been sent. */
-const MOVER = "move";
-
 /** Its own, and who moved it when. Without its message id: within the dedupe window it would be dropped as its own copy. */
 function headersFor(letter: DeadLetter, to: "archive" | "dead", by: string): Record<string, string> {
   const kept = Object.entries(letter.headers).filter(([name]) => !/^(nats-|muster-archived-)/i.test(name));
@@ -89,18 +82,11 @@ function headersFor(letter: DeadLetter, to: "archive" | "dead", by: string): Rec
     ...Object.fromEntries(kept),
     "Muster-Dlq-Id": letter.id,
     ...(to === "archive"
-      ? { "Muster-Archived-At": new Date().toISOString(), "Muster-Archived-By": encodeURIComponent(by) }
+      ? {
+          "Muster-Archived-At": new Date().toISOString(),
+          "Muster-Archived-By": encodeURIComponent(by.toWellFormed()),
+        }
       : {}),
-  };
-}
-
-function claimed(letter: DeadLetter) {
-  return {
-    id: letter.id,
-    group: letter.group,
-    event_id: letter.eventId,
-    sequence: letter.seq,
-    store_time: letter.storeTime,
   };
 }
 

@@ -7,9 +7,11 @@ import { publish } from "../nats/publish.ts";
 import { messageAt } from "../nats/scan.ts";
 import { type Check, checkReplay, isOfQueue, type ReplayOptions } from "./check.ts";
 import {
+  claimOf,
   finishClaim,
   isHeld,
   LEASE_MS,
+  MOVER,
   type ReplayRecord,
   readClaim,
   releaseClaim,
@@ -56,6 +58,7 @@ export async function replayOne(
 ): Promise<ReplayOutcome> {
   const { now = Date.now, leaseMs = LEASE_MS, onStep = () => undefined } = hooks;
   const { id, stream } = letter;
+  const { as_event_id } = options;
   const before = await readClaim(nats, stream, id);
   const check = await checkReplay(letter, target, options, isResumed(before.record, options));
   if (check.type === "refused") return { id, outcome: "refused", code: check.code, error: check.error };
@@ -65,7 +68,13 @@ export async function replayOne(
   if (options.dry_run === true)
     return { id, outcome: "would_replay", event_id: check.eventId, replay_number: check.replayNumber };
 
-  const claim = await takeClaim(nats, stream, claimed(letter, options), before, { nowMs: now(), leaseMs });
+  const claim = await takeClaim(
+    nats,
+    stream,
+    { ...claimOf(letter), ...(as_event_id === undefined ? {} : { as_event_id }) },
+    before,
+    { nowMs: now(), leaseMs },
+  );
   if (claim === undefined) return held(id);
   await onStep("claimed");
   // Whoever held the claim before us may have finished between our reading and our claim.
@@ -131,17 +140,6 @@ export async function remove(nats: Nats, stream: string, sequence: number): Prom
   }
 }
 
-function claimed(letter: DeadLetter, { as_event_id }: ReplayOptions) {
-  return {
-    id: letter.id,
-    group: letter.group,
-    event_id: letter.eventId,
-    sequence: letter.seq,
-    store_time: letter.storeTime,
-    ...(as_event_id === undefined ? {} : { as_event_id }),
-  };
-}
-
 function isResumed(record: ReplayRecord | undefined, { as_event_id }: ReplayOptions): boolean {
   return as_event_id !== undefined && record?.state === "claimed" && record.as_event_id === as_event_id;
 }
@@ -154,7 +152,8 @@ async function otherEvent(
   record: ReplayRecord | undefined,
   { as_event_id }: ReplayOptions,
 ): Promise<string | undefined> {
-  if (record?.state !== "claimed" || record.as_event_id === as_event_id) return undefined;
+  if (record?.state !== "claimed" || record.owner === MOVER || record.as_event_id === as_event_id)
+    return undefined;
   const begun = "an earlier replay of it did not finish and may have been sent; repeat it";
   if (record.as_event_id !== undefined) return `${begun} with as_event_id ${record.as_event_id}`;
   const row = await target.row(letter.eventId);

@@ -21,12 +21,11 @@ import {
 import { pauseConsumer, pauseDifferences } from "./consumer-pause.ts";
 import { differencesBetween, doneWords, inWords as asWords, type PlannedChange } from "./plan-change.ts";
 
-const NOT_FOUND = 10014;
-const NO_STREAM = 10059;
+const MISSING = new Set([10014, 10059]);
 const NAME_IN_USE = new Set([10013, 10148]);
 const FILTERS_OVERLAP = new Set([10099, 10100, 10136, 10138]);
 
-/** The consumer of the group, or nothing. */
+/** The consumer of the group, or nothing where it or its stream is not there. */
 export async function findConsumer(
   nats: Nats,
   stream: string,
@@ -35,8 +34,17 @@ export async function findConsumer(
   try {
     return await nats.jsm.consumers.info(stream, group);
   } catch (error) {
-    if (error instanceof JetStreamApiError && error.code === NOT_FOUND) return undefined;
+    if (error instanceof JetStreamApiError && MISSING.has(error.code)) return undefined;
     throw error;
+  }
+}
+
+/** Deletes it; one that is gone already is no error. */
+export async function deleteConsumer(nats: Nats, stream: string, group: string): Promise<void> {
+  try {
+    await nats.jsm.consumers.delete(stream, group);
+  } catch (error) {
+    if (!(error instanceof JetStreamApiError && MISSING.has(error.code))) throw error;
   }
 }
 
@@ -62,10 +70,7 @@ export async function checkConsumerFits(
 /** What would become of the consumer; one that others made is left as it is. */
 export async function planConsumer(nats: Nats, spec: GroupSpec): Promise<PlannedChange> {
   const what = `consumer ${spec.group}`;
-  const found = await findConsumer(nats, spec.stream, spec.group).catch((error: unknown) => {
-    if (error instanceof JetStreamApiError && error.code === NO_STREAM) return undefined;
-    throw error;
-  });
+  const found = await findConsumer(nats, spec.stream, spec.group);
   if (found === undefined)
     return { what, change: "create", differences: differencesBetween({}, wantedConsumer(spec)) };
   checkFound(spec, found.config);

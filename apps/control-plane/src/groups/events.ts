@@ -3,6 +3,7 @@ import { buckets, MEMBER_TTL_MS, MemberRecord } from "@muster/contracts";
 import { DeliverPolicy } from "@nats-io/jetstream";
 import { bucketStream, getEntry } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
+import { Queue } from "../queue.ts";
 import { readMembers } from "./members.ts";
 
 /** What happened to a member. `here`: it was there when the watch began. `gone`: it left or crashed unseen. */
@@ -20,15 +21,17 @@ export type MemberEvent = {
 /** Which members: all, those of a stream, or of one group. */
 export type EventsOf = { stream?: string | undefined; group?: string | undefined };
 
-type Known = { record: MemberRecord; key: string };
-/** What came from the bucket or from a timer. */
-type Seen = { key: string; record: MemberRecord } | { key: string; end: "left" | "crashed" } | { look: true };
+/** What came from the bucket, */
+export type News = { key: string; record: MemberRecord } | { key: string; end: "left" | "crashed" };
+/** or from a timer. */
+type Seen = News | { look: true };
 
 const LOOK_MS = 15_000;
 
 /**
  * Ends when the signal aborts. A crash is announced when the record expires; after a reconnect of our own only one
- * `ttlMs` later, for then records have expired of members that could not write either, and write again.
+ * `ttlMs` later, for then records have expired of members that could not write either, and write again. Throws
+ * `no_bucket` where no group was ever applied.
  */
 export async function* memberEvents(
   nats: Nats,
@@ -36,16 +39,22 @@ export async function* memberEvents(
   signal: AbortSignal,
   { ttlMs = MEMBER_TTL_MS, lookMs = LOOK_MS }: { ttlMs?: number; lookMs?: number } = {},
 ): AsyncGenerator<MemberEvent> {
-  const known = new Map<string, Known>();
+  await getEntry(nats, buckets.members, "none");
+  const known = new Map<string, MemberRecord>();
   /** Crashes that are not believed yet, with when they are. */
   const doubted = new Map<string, number>();
   let quietUntil = 0;
   const queue = new Queue<Seen>(signal);
-  const stopStatus = onReconnect(nats, signal, () => (quietUntil = Date.now() + ttlMs));
-  const look = setInterval(() => queue.push({ look: true }), Math.min(lookMs, ttlMs / 4));
+  const stopStatus = onReconnect(nats, () => (quietUntil = Date.now() + ttlMs));
+  const look = setInterval(
+    () => {
+      if (queue.isEmpty) queue.push({ look: true });
+    },
+    Math.min(lookMs, ttlMs / 4),
+  );
   try {
     for (const [key, record] of await recordsOf(nats, of)) {
-      known.set(key, { key, record });
+      known.set(key, record);
       yield eventOf("here", key, record);
     }
     await watch(nats, of, queue, signal);
@@ -81,20 +90,23 @@ export async function* memberEvents(
   }
 }
 
-function* arrived(known: Map<string, Known>, key: string, record: MemberRecord): Generator<MemberEvent> {
-  const before = known.get(key)?.record;
-  known.set(key, { key, record });
+function* arrived(
+  known: Map<string, MemberRecord>,
+  key: string,
+  record: MemberRecord,
+): Generator<MemberEvent> {
+  const before = known.get(key);
+  known.set(key, record);
   if (before?.instance !== record.instance) yield eventOf("joined", key, record);
-  else if (before.state !== record.state || before.degraded !== record.degraded)
-    yield eventOf("changed", key, record);
+  else if (stateOf(before) !== stateOf(record)) yield eventOf("changed", key, record);
 }
 
 function* ended(
-  known: Map<string, Known>,
+  known: Map<string, MemberRecord>,
   key: string,
   event: "left" | "crashed" | "gone",
 ): Generator<MemberEvent> {
-  const before = known.get(key)?.record;
+  const before = known.get(key);
   // The marker of a key that was deleted before is no second end.
   if (known.delete(key)) yield eventOf(event, key, before);
 }
@@ -134,6 +146,7 @@ async function watch(
   signal: AbortSignal,
 ) {
   const prefix = `$KV.${buckets.members}.`;
+  const tell = newsOnly((seen) => queue.push(seen));
   const consumer = await nats.js.consumers.get(bucketStream(buckets.members), {
     filter_subjects: `${prefix}${stream}.${group}.*`,
     deliver_policy: DeliverPolicy.LastPerSubject,
@@ -141,24 +154,47 @@ async function watch(
   const messages = await consumer.consume({
     callback: (message) => {
       const key = message.subject.slice(prefix.length);
-      if (message.headers?.last("Nats-Marker-Reason")) return queue.push({ key, end: "crashed" });
-      if (message.headers?.last("KV-Operation")) return queue.push({ key, end: "left" });
+      if (message.headers?.last("Nats-Marker-Reason")) return tell({ key, end: "crashed" });
+      if (message.headers?.last("KV-Operation")) return tell({ key, end: "left" });
       const record = parse(message.data);
-      if (record !== undefined) queue.push({ key, record });
+      if (record !== undefined) tell({ key, record });
     },
   });
   signal.addEventListener("abort", () => void messages.close(), { once: true });
 }
 
-function onReconnect(nats: Nats, signal: AbortSignal, run: () => void): () => void {
-  let isOver = false;
-  void (async () => {
-    for await (const { type } of nats.nc.status()) {
-      if (isOver || signal.aborted) return;
-      if (type === "reconnect" || type === "disconnect") run();
+/**
+ * Passes on what is news: most heartbeats tell nothing new, and a listener that does not read must not have them
+ * pile up.
+ */
+export function newsOnly(push: (news: News) => void): (seen: News) => void {
+  const told = new Map<string, string>();
+  return (seen) => {
+    if ("end" in seen) {
+      told.delete(seen.key);
+    } else {
+      const state = stateOf(seen.record);
+      if (told.get(seen.key) === state) return;
+      told.set(seen.key, state);
     }
+    push(seen);
+  };
+}
+
+function stateOf({ instance, state, degraded }: MemberRecord): string {
+  return `${instance} ${state} ${degraded}`;
+}
+
+/** Returns what ends it: the client's iterator would stay with the connection. */
+function onReconnect(nats: Nats, run: () => void): () => void {
+  const status = nats.nc.status();
+  void (async () => {
+    for await (const { type } of status) if (type === "reconnect" || type === "disconnect") run();
   })();
-  return () => (isOver = true);
+  return () => {
+    // Its own word, not in its types.
+    if ("stop" in status && typeof status.stop === "function") status.stop();
+  };
 }
 
 function parse(value: Uint8Array): MemberRecord | undefined {
@@ -166,30 +202,5 @@ function parse(value: Uint8Array): MemberRecord | undefined {
     return MemberRecord.safeParse(JSON.parse(new TextDecoder().decode(value))).data;
   } catch {
     return undefined;
-  }
-}
-
-/** What callbacks give and an iteration takes, until the signal aborts. */
-class Queue<T> implements AsyncIterable<T> {
-  readonly #items: T[] = [];
-  readonly #signal: AbortSignal;
-  #wake: () => void = () => undefined;
-
-  constructor(signal: AbortSignal) {
-    this.#signal = signal;
-    signal.addEventListener("abort", () => this.#wake(), { once: true });
-  }
-
-  push(item: T): void {
-    this.#items.push(item);
-    this.#wake();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
-    while (!this.#signal.aborted) {
-      const item = this.#items.shift();
-      if (item !== undefined) yield item;
-      else await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
   }
 }

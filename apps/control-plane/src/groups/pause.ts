@@ -3,7 +3,9 @@ import { checkName, type GroupSpec } from "@muster/contracts";
 import { fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
 import { changeSpec } from "./change-spec.ts";
-import { provisionConsumer } from "./consumer.ts";
+import { findConsumer } from "./consumer.ts";
+import { kindOf } from "./change.ts";
+import { pauseConsumer, pauseDifferences } from "./consumer-pause.ts";
 import type { Figures } from "./figures.ts";
 import { getGroup } from "./get.ts";
 import { getSpec } from "./specs.ts";
@@ -31,15 +33,15 @@ export async function pauseGroup(
   checkName("stream", stream);
   checkName("group", group);
   const { isChanged } = await changeSpec(nats, stream, group, (spec) => ({ ...spec, paused: isPaused }));
-  const spec = await settlePause(nats, stream, group);
+  const settled = await settlePause(nats, stream, group);
   const { revision, ready, in_flight, held, backing_off } = await getGroup(nats, stream, group);
   return {
     stream,
     group,
     revision,
-    paused: spec.paused,
+    paused: settled.spec.paused,
     change: isChanged ? "updated" : "unchanged",
-    note: spec.paused ? noteOf(spec) : "members take messages again at their next heartbeat",
+    note: noteOf(settled),
     ready,
     in_flight,
     held,
@@ -47,11 +49,18 @@ export async function pauseGroup(
   };
 }
 
-/** A consumer has no compare and set: who came in between is seen here, and the last one makes it fit. */
-async function settlePause(nats: Nats, stream: string, group: string): Promise<GroupSpec> {
+/**
+ * Makes the consumer's pause the spec's, and nothing else: who pauses in need wants no consumer made or changed. It
+ * has no compare and set: who came in between is seen here, and the last one makes it fit.
+ */
+async function settlePause(nats: Nats, stream: string, group: string): Promise<Settled> {
   for (let round = 0; round < ROUNDS; round++) {
     const { spec } = await getSpec(nats, stream, group);
-    if (spec.delivery.mode === "queue" || (await provisionConsumer(nats, spec)) !== "updated") return spec;
+    const consumer = spec.delivery.mode === "queue" ? undefined : await findConsumer(nats, stream, group);
+    if (consumer === undefined) return { spec, held: "nowhere" };
+    if (kindOf(consumer.config) === undefined) return { spec, held: "foreign" };
+    if (pauseDifferences(spec, consumer).length === 0) return { spec, held: "server" };
+    await pauseConsumer(nats, spec);
   }
   throw fail(
     "changed_meanwhile",
@@ -59,8 +68,16 @@ async function settlePause(nats: Nats, stream: string, group: string): Promise<G
   );
 }
 
-function noteOf({ delivery }: GroupSpec): string {
-  return delivery.mode === "queue"
-    ? "handlers that run go on; messages published meanwhile pass this group unseen, they are not kept for it"
-    : "handlers that run go on and their messages are settled; what waits stays in the stream, and retries whose backoff ends wait too";
+/** The spec that is stored, and whether the server keeps its pause too. */
+type Settled = { spec: GroupSpec; held: "server" | "foreign" | "nowhere" };
+
+function noteOf({ spec: { paused, delivery }, held }: Settled): string {
+  if (!paused) return "members take messages again at their next heartbeat";
+  if (delivery.mode === "queue")
+    return "handlers that run go on; messages published meanwhile pass this group unseen, they are not kept for it";
+  const kept =
+    "handlers that run go on and their messages are settled; what waits stays in the stream, and retries whose backoff ends wait too";
+  return held === "foreign"
+    ? `${kept}. The consumer was not made by Muster and is left as it is: members stop at their next heartbeat, other clients do not`
+    : kept;
 }

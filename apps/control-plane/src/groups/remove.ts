@@ -5,7 +5,7 @@ import { fail } from "../errors.ts";
 import { deleteEntry } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
 import { kindOf } from "./change.ts";
-import { findConsumer } from "./consumer.ts";
+import { deleteConsumer, findConsumer } from "./consumer.ts";
 import { countDead } from "./dead.ts";
 import { readMembers } from "./members.ts";
 import { readSpec } from "./specs.ts";
@@ -39,7 +39,7 @@ export async function removeGroup(
   checkName("stream", stream);
   checkName("group", group);
   const { spec, revision } = await readSpec(nats, stream, group);
-  const consumer = await consumerOf(nats, stream, group);
+  const consumer = stream === "core" ? undefined : await findConsumer(nats, stream, group);
   const isOurs = consumer !== undefined && kindOf(consumer.config) !== undefined;
   if (spec === undefined && !isOurs)
     throw fail(
@@ -61,7 +61,7 @@ export async function removeGroup(
     );
   if (spec !== undefined && !(await deleteEntry(nats, buckets.groups, groupKey(stream, group), revision)))
     throw changed(stream, group);
-  if (isOurs) await nats.jsm.consumers.delete(stream, group).catch(ignoreMissing);
+  if (isOurs) await deleteConsumer(nats, stream, group);
   if ((await readSpec(nats, stream, group)).spec !== undefined) throw changed(stream, group);
   return { ...removal, dry_run: false };
 }
@@ -116,21 +116,8 @@ async function describe(
   };
 }
 
-function consumerOf(nats: Nats, stream: string, group: string): Promise<ConsumerInfo | undefined> {
-  return stream === "core"
-    ? Promise.resolve(undefined)
-    : findConsumer(nats, stream, group).catch(ignoreMissing);
-}
-
 function streamOf(nats: Nats, stream: string) {
   return stream === "core" ? Promise.resolve(undefined) : findStream(nats, stream);
-}
-
-const MISSING = new Set([10014, 10059]);
-
-function ignoreMissing(error: unknown): undefined {
-  if (error instanceof Error && "code" in error && MISSING.has(Number(error.code))) return undefined;
-  throw error;
 }
 
 function changed(stream: string, group: string): Error {

@@ -24,12 +24,15 @@ export type Reset = {
   again: number;
   /** Messages before it that the group has not been given, and now never is. */
   skipped: number;
+  /** Messages that were given and not settled, of which some may lie before it. */
+  unsettled: number;
   note: string;
 };
 
 /**
  * The group has to be paused with nothing in hand: an ack of a message from before would count for its next delivery.
- * Throws `no_group`, `not_on_work_queue`, `not_paused`, `foreign`, `bad_request`.
+ * Nothing that was given and waits for a retry is passed over: it would end nowhere. Throws `no_group`,
+ * `not_on_work_queue`, `not_paused`, `not_settled`, `foreign`, `bad_request`.
  */
 export async function resetGroup(
   nats: Nats,
@@ -40,7 +43,7 @@ export async function resetGroup(
 ): Promise<Reset> {
   checkName("stream", stream);
   checkName("group", group);
-  const { spec, held, in_flight, ack_pending } = await getGroup(nats, stream, group);
+  const { spec, members } = await getGroup(nats, stream, group);
   if (spec.delivery.mode === "queue")
     throw fail("bad_request", `group ${group} has mode queue: there is no stream to go back in`);
   const { config, state } = await getStream(nats, stream);
@@ -64,6 +67,7 @@ export async function resetGroup(
     messages,
     again: messages - ahead.messages,
     skipped: sequence > next ? left.messages - messages : 0,
+    unsettled: sequence > consumer.ack_floor.stream_seq + 1 ? consumer.num_ack_pending : 0,
   };
   const note =
     spec.ledger === "none"
@@ -71,10 +75,19 @@ export async function resetGroup(
       : `what the ledger (${spec.ledger}) has as done is acknowledged and not done again; for an effect anew publish under a new event id`;
   const reset: Reset = { stream, group, dry_run: isDryRun, sequence, ...counts, note };
   if (isDryRun) return reset;
-  if (!spec.paused || held > 0 || in_flight > 0)
+  const name = `group ${group} of stream ${stream}`;
+  if (!spec.paused) throw fail("not_paused", `${name} is not paused; pause it first`);
+  // A record that says paused was written after its member had stopped taking messages.
+  const busy = members.filter(({ state, held, in_flight }) => state !== "paused" || held + in_flight > 0);
+  if (busy.length > 0)
     throw fail(
       "not_paused",
-      `group ${group} of stream ${stream} ${spec.paused ? `still has ${held} messages in hand (${ack_pending} not settled)` : "is not paused"}; pause it and wait until nothing is held, then reset it`,
+      `${name} has members that are not done: ${busy.map(({ id, state, held }) => `${id} (${state}, ${held} in hand)`).join(", ")}; wait for them, or drain them`,
+    );
+  if (counts.unsettled > 0)
+    throw fail(
+      "not_settled",
+      `${name} has ${counts.unsettled} messages that were given and not settled, and some may lie before sequence ${sequence}: they would be passed over. Let it settle them, or go to ${consumer.ack_floor.stream_seq + 1} at most`,
     );
   await nats.jsm.consumers.reset(stream, group, sequence);
   return reset;

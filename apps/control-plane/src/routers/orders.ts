@@ -14,6 +14,7 @@ const Item = z.strictObject({
 /** Order events: publish some, see what became of one order's. */
 export const orders = router({
   publish: operator
+    .meta({ role: "operator", isPrivate: true })
     .input(z.strictObject({ stream: z.string().optional(), orders: z.array(Item).min(1).max(10_000) }))
     .mutation(({ ctx, input }) => {
       if (input.stream !== undefined) checkStream(input.stream);

@@ -6,8 +6,8 @@ import { startControlPlane } from "../src/server.ts";
 import { createLog } from "../src/log.ts";
 
 const argv = [process.execPath, join(import.meta.dirname, "../src/main.ts")];
-const start = (env: Record<string, string>) =>
-  startProcess("control-plane", argv, {
+const start = (env: Record<string, string>, args: string[] = []) =>
+  startProcess("control-plane", [...argv, ...args], {
     NATS_URL: "",
     MUSTER_HOST: "",
     MUSTER_PORT: "",
@@ -72,4 +72,40 @@ test("a port in use is named, with what to do", async () => {
   await using process = start({ NATS_URL: "nats://127.0.0.1:1", MUSTER_PORT: port });
   expect(await process.exited).toEqual({ code: 1, signal: null });
   expect(process.lines.join("\n")).toMatch(new RegExp(`port ${port} .* in use.*MUSTER_PORT`));
+});
+
+test("shows the first admin token once, and makes another for who has lost it", async () => {
+  await using server = await startNats();
+  const env = { NATS_URL: server.url, MUSTER_PORT: "0", MUSTER_AUTH: "tokens" };
+  const statusWith = async (url: string, token: string | undefined) =>
+    (await fetch(`${url}/groups.list`, { headers: { authorization: `Bearer ${token}` } })).status;
+  const urlOf = async (plane: ReturnType<typeof start>) =>
+    (JSON.parse(await plane.waitForLine(/"listening"/)) as { url: string }).url;
+  await using first = start(env);
+  const token = (await first.waitForLine(/shown this once/)).split(" ").at(-1);
+  expect(await statusWith(await urlOf(first), token)).toBe(200);
+  await using second = start(env);
+  const url = await urlOf(second);
+  expect(await statusWith(url, token)).toBe(200);
+  expect(second.lines.join("\n")).not.toContain("mst_");
+
+  await using made = start(env, ["create-token", "ada", "viewer"]);
+  expect((await made.exited).code).toBe(0);
+  const another = made.lines.find((line) => line.startsWith("mst_"));
+  expect(await statusWith(url, another)).toBe(200);
+  const audit = await fetch(`${url}/audit.list?input={}`, { headers: { authorization: `Bearer ${token}` } });
+  expect(await audit.text()).toContain('"action":"tokens.create"');
+
+  await using wrong = start(env, ["create-token", "ada", "king"]);
+  expect([(await wrong.exited).code, wrong.lines.at(-1)]).toEqual([
+    2,
+    expect.stringContaining("viewer|operator|admin"),
+  ]);
+});
+
+test("a token for a server that is not there: one line that says so", async () => {
+  const env = { NATS_URL: "nats://127.0.0.1:1", LOG_LEVEL: "error" };
+  await using made = start(env, ["create-token", "ada", "viewer"]);
+  expect((await made.exited).code).toBe(1);
+  expect(made.lines.at(-1)).toContain("NATS is not reachable at nats://127.0.0.1:1");
 });

@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from support import Group, NatsServer, group_on, until
 
 from muster_worker import Context, PermanentError
@@ -122,6 +123,34 @@ async def test_a_bad_spec_leaves_the_good_one_in_force(group: Group) -> None:
         await until("refused", refused)
         event_id = await group.publish()
         await group.settled(event_id, "done")
+
+
+async def test_a_fault_in_one_poll_does_not_end_the_following(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await group.put_spec()
+    async with group.worker(echo) as worker:
+        poll, faults = worker._poll, 0
+
+        async def broken_once(*args: Any) -> None:
+            nonlocal faults
+            faults += 1
+            if faults == 1:
+                raise RuntimeError("a fault")
+            await poll(*args)
+
+        monkeypatch.setattr(worker, "_poll", broken_once)
+
+        async def faulted() -> bool:
+            return faults > 0
+
+        await until("the fault", faulted)
+        await group.put_spec(paused=True)
+
+        async def paused() -> bool:
+            return worker.state == "paused"
+
+        await until("paused", paused)
 
 
 async def test_a_pause_takes_hold_and_ends(group: Group) -> None:

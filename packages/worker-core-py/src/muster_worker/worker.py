@@ -257,7 +257,11 @@ class Worker:
         to open."""
         while True:
             await asyncio.sleep(self.config.heartbeat_ms / 1000)
-            await self._poll(base, work)
+            try:
+                await self._poll(base, work)
+            except Exception as error:
+                # A fault of the core's own: a member that beats and follows nothing would not show.
+                self.log.error("spec cannot be used", code="internal", error=repr(error))
 
     async def _poll(self, base: Base, work: Work) -> None:
         before = base.spec.revision

@@ -26,7 +26,7 @@ async function deadOrder(): Promise<string> {
 const list = async (archived = false) =>
   (await system.client.deadLetters.list.query({ stream, archived })).items.map(({ id }) => id);
 const terms = async () => (await system.client.verify.query({ stream, group: "billing" })).terms;
-const move = (id: string, to: "archive" | "dead", hooks: MoveHooks = {}) =>
+const moveLetter = (id: string, to: "archive" | "dead", hooks: MoveHooks = {}) =>
   moveDeadLetter(system.nats, { stream, id, to, by: "ada" }, hooks);
 const killedAt = (step: MoveStep): MoveHooks => ({
   onStep: (at) => {
@@ -77,14 +77,16 @@ describe.each(["archive", "dead"] as const)("a move to %s that is killed", (to) 
     "behind %s loses nothing and can be repeated",
     async (step) => {
       const id = await deadOrder();
-      if (to === "dead") await move(id, "archive");
+      if (to === "dead") await moveLetter(id, "archive");
       const { dead, archived } = await terms();
-      await expect(move(id, to, killedAt(step))).rejects.toThrow("killed");
+      await expect(moveLetter(id, to, killedAt(step))).rejects.toThrow("killed");
       const now = await terms();
       expect(now.lost).toBe(0);
       expect(now.dead + now.archived).toBe(dead + archived);
-      await expect(move(id, to)).rejects.toMatchObject({ code: step === "deleted" ? "not_found" : "held" });
-      const again = move(id, to, later);
+      await expect(moveLetter(id, to)).rejects.toMatchObject({
+        code: step === "deleted" ? "not_found" : "held",
+      });
+      const again = moveLetter(id, to, later);
       if (step === "deleted") await expect(again).rejects.toMatchObject({ code: "not_found" });
       else await again;
       expect((await list(to === "archive")).filter((one) => one === id)).toEqual([id]);
@@ -117,7 +119,7 @@ test("what a replay may have sent is not discarded before that is known", async 
     if (step === "published") throw new Error("killed");
   };
   await expect(replayOne(nats, letter, target, {}, { onStep: crash })).rejects.toThrow("killed");
-  await expect(move(id, "archive", later)).rejects.toMatchObject({ code: "begun_replay" });
+  await expect(moveLetter(id, "archive", later)).rejects.toMatchObject({ code: "begun_replay" });
 });
 
 test("a move that stalls beyond its lease leaves the letter to others", async () => {
@@ -127,14 +129,14 @@ test("a move that stalls beyond its lease leaves the letter to others", async ()
     now: () => Date.now() + ahead,
     onStep: (step) => (ahead = step === "claimed" ? 60_000 : ahead),
   };
-  await expect(move(id, "archive", stalls)).rejects.toMatchObject({ code: "held" });
+  await expect(moveLetter(id, "archive", stalls)).rejects.toMatchObject({ code: "held" });
   expect([(await list()).includes(id), (await list(true)).includes(id)]).toEqual([true, false]);
 });
 
 test("a discard that was killed is not taken for a replay that may have been sent", async () => {
   const { nats } = system;
   const id = await deadOrder();
-  await expect(move(id, "archive", killedAt("claimed"))).rejects.toThrow("killed");
+  await expect(moveLetter(id, "archive", killedAt("claimed"))).rejects.toThrow("killed");
   const letter = await findDeadLetter(nats, stream, id);
   const target = await createTargets(nats, new Ledgers(nats, undefined), stream)("billing");
   if (letter === undefined) throw new Error("it is not there");
@@ -147,6 +149,6 @@ test("a discard that was killed is not taken for a replay that may have been sen
 
 test("what is not there is named", async () => {
   const { client } = system;
-  for (const move of [client.deadLetters.discard, client.deadLetters.restore])
-    expect(await refusalOf(move.mutate({ stream, id: "nope" }))).toMatchObject({ code: "not_found" });
+  for (const procedure of [client.deadLetters.discard, client.deadLetters.restore])
+    expect(await refusalOf(procedure.mutate({ stream, id: "nope" }))).toMatchObject({ code: "not_found" });
 });

@@ -10,7 +10,7 @@ import pytest
 from support import Group, NatsServer, group_on, until
 
 from muster_worker import Context, PermanentError
-from muster_worker.protocol.keys import member_key
+from muster_worker.protocol.keys import MEMBERS, member_key
 
 
 async def echo(order: Any, ctx: Context) -> Any:
@@ -37,6 +37,24 @@ async def test_announces_itself_and_leaves(group: Group) -> None:
     assert await record(group, "m1") is None
     assert group.logged("joined")
     assert group.logged("left")
+
+
+async def test_a_heartbeat_on_its_way_does_not_outlive_the_leaving(group: Group) -> None:
+    async with group.worker(echo, member="late") as worker:
+        base = worker._base
+        assert base is not None
+        kv, get = base.kv, base.kv.get
+
+        async def get_before_it_lands(bucket: str, key: str) -> Any:
+            entry = await get(bucket, key)
+            if bucket == MEMBERS and entry.value is not None and worker.state == "draining":
+                kv.get = get  # type: ignore[method-assign]
+                assert await kv.put(bucket, key, entry.value, entry.revision)
+            return entry
+
+        kv.get = get_before_it_lands  # type: ignore[method-assign]
+    assert kv.get == get, "the late heartbeat was not written"
+    assert await record(group, "late") is None
 
 
 async def test_a_drain_finishes_what_runs_and_returns_the_rest(group: Group) -> None:

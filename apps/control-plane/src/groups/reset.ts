@@ -78,11 +78,11 @@ export async function resetGroup(
   const name = `group ${group} of stream ${stream}`;
   if (!spec.paused) throw fail("not_paused", `${name} is not paused; pause it first`);
   // A record that says paused was written after its member had stopped taking messages.
-  const busy = members.filter(({ state, held, in_flight }) => state !== "paused" || held + in_flight > 0);
+  const busy = members.filter((member) => member.state !== "paused" || member.held + member.in_flight > 0);
   if (busy.length > 0)
     throw fail(
       "not_paused",
-      `${name} has members that are not done: ${busy.map(({ id, state, held }) => `${id} (${state}, ${held} in hand)`).join(", ")}; wait for them, or drain them`,
+      `${name} has members that are not done: ${busy.map((member) => `${member.id} (${member.state}, ${member.held} in hand)`).join(", ")}; wait for them, or drain them`,
     );
   if (counts.unsettled > 0)
     throw fail(

@@ -3,6 +3,7 @@ import { startProcess, type WorkerCommand } from "@muster/testkit";
 import { patienceMs, waitFor } from "./wait.ts";
 import { Unsupported } from "../scenario.ts";
 import type { Group } from "./group.ts";
+import { untilStopped } from "./stopped.ts";
 
 export type Ended = { code: number | null; signal: NodeJS.Signals | null };
 
@@ -23,8 +24,10 @@ export type Member = {
   beats(count: number): Promise<void>;
   /** Waits until so many of its handlers run. */
   handling(count?: number): Promise<void>;
-  /** Signals it; a kill, a stop and a continue go to all processes that it started. */
+  /** Signals it; a kill and a continue go to all processes that it started. */
   signal(signal: NodeJS.Signals): void;
+  /** Stops it, and returns when nothing of it runs any more. */
+  stop(): Promise<void>;
   /** Its end, which the scenario expects from this call on. */
   ended(): Promise<Ended>;
   /** From here on its end is no surprise. */
@@ -106,9 +109,13 @@ export function startMember(
     },
     handling: (count = 1) => handling(at, record, count),
     signal(signal) {
-      if (signal !== "SIGSTOP" && signal !== "SIGCONT") expected = true;
+      if (signal !== "SIGCONT") expected = true;
       if (signal === "SIGTERM" || signal === "SIGINT") process_.kill(signal);
       else signalGroup(pid, signal);
+    },
+    async stop() {
+      signalGroup(pid, "SIGSTOP");
+      await untilStopped(pid);
     },
     async ended() {
       expected = true;

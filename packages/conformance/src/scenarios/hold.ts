@@ -62,7 +62,7 @@ export const hold: Scenario[] = [
       const member = lab.join(group);
       await group.send({ eventId: "first" });
       await group.settled("first", "done");
-      member.signal("SIGSTOP");
+      await member.stop();
       const stoppedAt = performance.now();
       const count = 1000;
       await Promise.all(Array.from({ length: count }, (_, n) => group.send({ eventId: `w.${n}` })));
@@ -85,7 +85,7 @@ export const hold: Scenario[] = [
       const { seq } = await group.send({ eventId: "s.1", directive: "hang" });
       const first = lab.join(group);
       await first.handling();
-      first.signal("SIGSTOP");
+      await first.stop();
       lab.join(group);
       // The stopped member's last pull takes some redeliveries too, until it runs out: none is answered.
       const taken = await waitFor("the second member to have it", () =>
@@ -119,7 +119,7 @@ export const hold: Scenario[] = [
       const first = lab.join(group);
       await group.send({ eventId: "s.1", directive: "block;ms=8000" });
       await first.handling();
-      first.signal("SIGSTOP");
+      await first.stop();
       const second = lab.join(group);
       same("who settled it", (await group.settled("s.1", "done")).member, second.id);
       first.signal("SIGCONT");
@@ -146,7 +146,7 @@ export const hold: Scenario[] = [
       await first.handling();
       const waiting = await group.send({ eventId: "waiting", directive: "exit;times=1" });
       await waitFor("both in hand", async () => (await group.consumer()).num_ack_pending === 2);
-      first.signal("SIGSTOP");
+      await first.stop();
       // In the second member's hands it is the second attempt, which returns; in the first's, the first.
       await group.writeAttempts(waiting.seq, { attempts: 1, delivery: 1 });
       lab.join(group);
@@ -169,7 +169,7 @@ export const hold: Scenario[] = [
       const first = lab.join(group);
       await first.joined();
       await waitFor("its pull", async () => (await group.consumer()).num_waiting > 0);
-      first.signal("SIGSTOP");
+      await first.stop();
       // In the second member's hands it is a later attempt, which returns; in the first's, the first.
       const { seq } = await group.send({ eventId: "s.1", directive: "exit;times=1" });
       await waitFor(

@@ -92,7 +92,7 @@ export const postgresMoods: Scenario[] = [
       await group.send({ eventId: "s.1", directive: "sql" });
       await waitsForLock(database, first.id);
       // Its effect goes in when the table is free, but its row and its commit do not come.
-      first.signal("SIGSTOP");
+      await first.stop();
       await session.query("commit");
       await session.end();
       const second = lab.join(group);

@@ -23,6 +23,9 @@ MakeRecord = Callable[[], dict[str, Any]]
 
 _WATCHED_BEATS = 2
 
+_LEAVE_TRIES = 3
+"""One more than there can be writes of our own on their way."""
+
 
 class Membership:
     """One instance under its id."""
@@ -75,10 +78,14 @@ class Membership:
             return
         self._has_tried = False
         with suppress(Unreachable):
-            # Got first: the answer to our last write may have been lost.
-            entry = await self._kv.get(MEMBERS, self._key)
-            if entry.value is not None and self._is_ours(entry.value):
-                await self._kv.delete(MEMBERS, self._key, entry.revision)
+            for _ in range(_LEAVE_TRIES):
+                # Got first: the answer to our last write may have been lost.
+                entry = await self._kv.get(MEMBERS, self._key)
+                if entry.value is None or not self._is_ours(entry.value):
+                    return
+                # A last heartbeat that was still on its way comes before it.
+                if await self._kv.delete(MEMBERS, self._key, entry.revision) is not None:
+                    return
 
     async def _watch(self, record: MakeRecord, stopped: asyncio.Event) -> Claim:
         beat_s = self._config.heartbeat_ms / 1000

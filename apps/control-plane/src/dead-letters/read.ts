@@ -24,6 +24,8 @@ export type DeadLetter = {
   /** Sequence and store time of the message it was. */
   seq: number;
   storeTime: string;
+  /** When it was stored as a dead letter, in milliseconds since 1970. */
+  storedAt: number;
   eventId: string;
   headers: Record<string, string>;
   body: Uint8Array;
@@ -91,6 +93,7 @@ export function toDeadLetter(stream: string, message: Stored): DeadLetter {
     reason,
     seq: toSequence(headers["Muster-Dlq-Seq"]),
     storeTime: headers["Muster-Dlq-Store-Time"] ?? "0",
+    storedAt: Math.floor(Number(message.storeTime) / 1e6),
     eventId: replayHeaders(headers)["Muster-Event-Id"] ?? "",
     headers,
     body: message.data,

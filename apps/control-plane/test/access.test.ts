@@ -46,7 +46,7 @@ function as(token: string) {
 }
 
 const made = async (role: "viewer" | "operator" | "admin", expires_in_days?: number) => {
-  const { token = "", id = "" } = await as(first).tokens.create.mutate({
+  const { token, id } = await as(first).tokens.create.mutate({
     name: `a ${role}`,
     role,
     expires_in_days,

@@ -56,7 +56,13 @@ export async function writeAudit(
 }
 
 /** A page of rows, the newest first; `next` leads to older ones. */
-export type AuditPage = { rows: (AuditRow & { sequence: number })[]; next?: number };
+export const AuditPage = z
+  .strictObject({
+    rows: z.array(z.strictObject({ sequence: z.int(), ...AuditRow.shape })),
+    next: z.int().optional().describe("The cursor of the next page; absent on the last"),
+  })
+  .meta({ id: "AuditPage" });
+export type AuditPage = z.infer<typeof AuditPage>;
 
 const WINDOW = 500;
 

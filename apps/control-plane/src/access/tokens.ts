@@ -20,7 +20,30 @@ const TokenRecord = z.object({
 type TokenRecord = z.infer<typeof TokenRecord>;
 
 /** A token as it is shown: everything but what it is made of. */
-export type Token = Omit<TokenRecord, "v" | "sha256"> & { last_used_at?: string };
+export const Token = z
+  .strictObject({
+    ...TokenRecord.omit({ v: true, sha256: true }).shape,
+    last_used_at: z.string().optional().describe("To the minute"),
+  })
+  .meta({ id: "Token" });
+export type Token = z.infer<typeof Token>;
+
+/** A token that was made; the only answer that ever holds it. */
+export const CreatedToken = z
+  .strictObject({
+    token: z.string().describe("The secret: shown this once"),
+    id: z.string(),
+    name: z.string(),
+    role: z.enum(roles),
+    expires_at: z.string().optional(),
+  })
+  .meta({ id: "CreatedToken" });
+
+/** A token that was ended. */
+export const RevokedToken = z
+  .strictObject({ id: z.string(), revoked_at: z.string() })
+  .meta({ id: "RevokedToken" });
+export type RevokedToken = z.infer<typeof RevokedToken>;
 
 const tokenRe = /^mst_([A-Za-z0-9]{10})_([A-Za-z0-9_-]{43})$/;
 const ID_BYTES = 5;
@@ -83,7 +106,7 @@ export async function listTokens(nats: Nats): Promise<Token[]> {
 }
 
 /** Ends a token, at once and for all control planes. Safe to repeat. */
-export async function revokeToken(nats: Nats, id: string): Promise<{ id: string; revoked_at: string }> {
+export async function revokeToken(nats: Nats, id: string): Promise<RevokedToken> {
   const entry = /^[A-Za-z0-9]{1,20}$/.test(id)
     ? await getEntry(nats, TOKENS, id).catch(() => undefined)
     : undefined;

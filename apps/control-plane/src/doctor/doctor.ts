@@ -1,26 +1,29 @@
 // Looks at streams, groups and members, and says what is not as it should be.
 import { checkName, dlqStream, MusterError } from "@muster/contracts";
+import { z } from "zod";
 import { inWords } from "../groups/plan-change.ts";
 import { planGroup } from "../groups/plan.ts";
 import { type Group, listConsumers, readGroups } from "../groups/read-groups.ts";
 import { findStream } from "../groups/streams.ts";
 import { oldestWaitingSeconds } from "../metrics/oldest.ts";
 import type { Nats } from "../nats/connection.ts";
-import type { Finding, GroupFacts, Severity, StreamFacts } from "./finding.ts";
+import { Finding, type GroupFacts, type Severity, type StreamFacts } from "./finding.ts";
 import { groupChecks } from "./group-checks.ts";
 import { memberChecks } from "./member-checks.ts";
 import { streamChecks } from "./stream-checks.ts";
 
 /** The report: findings by severity, and what was looked at. */
-export type Report = {
-  findings: Finding[];
-  errors: number;
-  warnings: number;
-  notes: number;
-  looked_at: { streams: number; groups: number; members: number };
-  /** What no check can see from here. */
-  unseen: string[];
-};
+export const Report = z
+  .strictObject({
+    findings: z.array(Finding),
+    errors: z.int(),
+    warnings: z.int(),
+    notes: z.int(),
+    looked_at: z.strictObject({ streams: z.int(), groups: z.int(), members: z.int() }),
+    unseen: z.array(z.string()).describe("What no check can see from here"),
+  })
+  .meta({ id: "Report" });
+export type Report = z.infer<typeof Report>;
 
 const unseen = [
   "sync_interval of the servers: an acknowledged message is not on disk until the server has synced it; read it in their configuration",

@@ -1,24 +1,25 @@
 // What the doctor finds, and what it looks at.
 import type { ConsumerInfo, StreamInfo } from "@nats-io/jetstream";
+import { z } from "zod";
 import type { Group } from "../groups/read-groups.ts";
 
 /** `error`: work is lost, stuck or about to be; `warning`: it will hurt; `note`: worth knowing. */
-export type Severity = "error" | "warning" | "note";
+const Severity = z.enum(["error", "warning", "note"]);
+export type Severity = z.infer<typeof Severity>;
 
 /** One thing that is not as it should be. */
-export type Finding = {
-  /** Stable: what scripts and runbooks name. */
-  id: string;
-  severity: Severity;
-  stream: string;
-  /** Group or consumer; absent where it is the stream's. */
-  group?: string;
-  /** What was measured. */
-  evidence: string;
-  /** Why that is bad. */
-  reason: string;
-  fix: string;
-};
+export const Finding = z
+  .strictObject({
+    id: z.string().describe("Stable: what scripts and runbooks name"),
+    severity: Severity,
+    stream: z.string(),
+    group: z.string().optional().describe("Group or consumer; absent where it is the stream's"),
+    evidence: z.string().describe("What was measured"),
+    reason: z.string().describe("Why that is bad"),
+    fix: z.string(),
+  })
+  .meta({ id: "Finding" });
+export type Finding = z.infer<typeof Finding>;
 
 /** A finding before it is known where. */
 export type Sign = Omit<Finding, "stream" | "group">;

@@ -1,11 +1,12 @@
 // Makes what a group needs, in an order that lets members join only when all is there.
 import { buckets, dlqStream, type GroupSpec, groupKey } from "@muster/contracts";
+import { z } from "zod";
 import { fail } from "../errors.ts";
 import { putEntry } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
 import { provisionBuckets } from "./buckets.ts";
 import { canonicalJson } from "./canonical.ts";
-import type { Change } from "./change.ts";
+import { Change } from "./change.ts";
 import { checkGroup, subjectsOf } from "./check-group.ts";
 import { provisionConsumer } from "./consumer.ts";
 import { provisionContracts } from "./contracts.ts";
@@ -16,7 +17,10 @@ import { getStream } from "./streams.ts";
 const ROUNDS = 10;
 
 /** What an apply came to: the spec's revision, and what happened to each thing. */
-export type Applied = { stream: string; group: string; revision: number; changes: Change[] };
+export const Applied = z
+  .strictObject({ stream: z.string(), group: z.string(), revision: z.int(), changes: z.array(Change) })
+  .meta({ id: "Applied" });
+export type Applied = z.infer<typeof Applied>;
 
 /**
  * Provisions a group: buckets, stream, dead-letter stream, consumer, contracts, and the spec last; a

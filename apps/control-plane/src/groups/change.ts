@@ -1,8 +1,12 @@
 // What an apply did to one thing, and the mark on what Muster made.
+import { z } from "zod";
 import type { Nats } from "../nats/connection.ts";
 
 /** `adopted`: made by others, fits, left as it is. */
-export type Change = { what: string; change: "created" | "updated" | "unchanged" | "adopted" };
+export const Change = z
+  .strictObject({ what: z.string(), change: z.enum(["created", "updated", "unchanged", "adopted"]) })
+  .meta({ id: "Change" });
+export type Change = z.infer<typeof Change>;
 
 /** What Muster's mark on a stream or consumer says it is. */
 export type Kind = "bucket" | "source" | "dlq" | "group" | "audit";

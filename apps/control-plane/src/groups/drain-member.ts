@@ -1,6 +1,7 @@
 // Tells one member to drain: it gives back what it has not started, ends what runs, and leaves.
 import { checkName, groupKey, memberSubject } from "@muster/contracts";
 import { RequestError } from "@nats-io/nats-core";
+import { z } from "zod";
 import { fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
 import { readMembers } from "./members.ts";
@@ -8,7 +9,16 @@ import { readMembers } from "./members.ts";
 const TIMEOUT_MS = 5000;
 
 /** A member that has begun to drain, with what it had in hand. */
-export type Draining = { stream: string; group: string; member: string; in_flight: number; held: number };
+export const Draining = z
+  .strictObject({
+    stream: z.string(),
+    group: z.string(),
+    member: z.string(),
+    in_flight: z.int(),
+    held: z.int(),
+  })
+  .meta({ id: "Draining" });
+export type Draining = z.infer<typeof Draining>;
 
 /** Throws `no_member`, or `no_answer` when the member does not say that it drains. */
 export async function drainMember(

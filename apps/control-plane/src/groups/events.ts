@@ -1,22 +1,28 @@
 // Who joined, left or crashed, as it happens: the members' bucket watched, and read anew now and then.
 import { buckets, MEMBER_TTL_MS, MemberRecord } from "@muster/contracts";
 import { DeliverPolicy } from "@nats-io/jetstream";
+import { z } from "zod";
 import { bucketStream, getEntry } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
 import { Queue } from "../queue.ts";
 import { readMembers } from "./members.ts";
 
 /** What happened to a member. `here`: it was there when the watch began. `gone`: it left or crashed unseen. */
-export type MemberEvent = {
-  event: "here" | "joined" | "changed" | "left" | "crashed" | "gone";
-  at: string;
-  stream: string;
-  group: string;
-  member: string;
-  language?: string;
-  state?: MemberRecord["state"];
-  degraded?: boolean;
-};
+export const MemberEvent = z
+  .strictObject({
+    event: z
+      .enum(["here", "joined", "changed", "left", "crashed", "gone"])
+      .describe("here: it was there when the watch began; gone: it left or crashed unseen"),
+    at: z.string(),
+    stream: z.string(),
+    group: z.string(),
+    member: z.string(),
+    language: z.string().optional(),
+    state: MemberRecord.shape.state.optional(),
+    degraded: z.boolean().optional(),
+  })
+  .meta({ id: "MemberEvent" });
+export type MemberEvent = z.infer<typeof MemberEvent>;
 
 /** Which members: all, those of a stream, or of one group. */
 export type EventsOf = { stream?: string | undefined; group?: string | undefined };

@@ -1,30 +1,30 @@
 // How far behind a group is, told apart by what waits for what.
 import type { MemberRecord } from "@muster/contracts";
 import type { ConsumerInfo } from "@nats-io/jetstream";
+import { z } from "zod";
+
+const Count = z.int().min(0);
+const outcomes = ["done", "retry", "snoozed", "returned", "dead", "repeat", "stale"] as const;
+const Counts = z.record(z.enum(outcomes), Count);
+type Counts = z.infer<typeof Counts>;
 
 /** The figures of a group: the consumer's, and what only the members' heartbeats know. */
-export type Figures = {
-  /** Not delivered yet. 0 in a queue group, as all figures of the server: it keeps nothing for it. */
-  ready: number;
-  /** Handlers that run, by the heartbeats. */
-  in_flight: number;
-  /** Messages in the members' hands, started or not, by the heartbeats. */
-  held: number;
-  /** Delivered and not settled, by the server. */
-  ack_pending: number;
-  /** Waiting for a retry: ack pending − held, an estimate, because heartbeats are seconds old. */
-  backing_off: number;
-  /** Messages not settled that were delivered more than once. */
-  redelivered: number;
-  dead: number;
-  /** Members whose ledger, records or dead letters are out of reach, or whose breaker is open. */
-  degraded: number;
-  /** Deliveries by outcome, of the members that live, since each began. */
-  counts: Counts;
-};
-
-const outcomes = ["done", "retry", "snoozed", "returned", "dead", "repeat", "stale"] as const;
-type Counts = Record<(typeof outcomes)[number], number>;
+export const Figures = z.strictObject({
+  ready: Count.describe("Not delivered yet. 0 in a queue group: the server keeps nothing for it"),
+  in_flight: Count.describe("Handlers that run, by the heartbeats"),
+  held: Count.describe("Messages in the members' hands, started or not, by the heartbeats"),
+  ack_pending: Count.describe("Delivered and not settled, by the server"),
+  backing_off: Count.describe(
+    "Waiting for a retry: ack_pending - held, an estimate, because heartbeats are seconds old",
+  ),
+  redelivered: Count.describe("Messages not settled that were delivered more than once"),
+  dead: Count.describe("Dead letters"),
+  degraded: Count.describe(
+    "Members whose ledger, records or dead letters are out of reach, or whose breaker is open",
+  ),
+  counts: Counts.describe("Deliveries by outcome, of the members that live, since each began"),
+});
+export type Figures = z.infer<typeof Figures>;
 
 /** Adds up the figures of a group; without a consumer its numbers are 0. */
 export function figuresOf(

@@ -1,25 +1,30 @@
 // One group: its spec, who is in it, how far behind it is.
-import { checkName, type GroupSpec, groupKey, type MemberRecord } from "@muster/contracts";
+import { checkName, GroupSpec, groupKey, MemberRecord } from "@muster/contracts";
+import { z } from "zod";
 import type { Nats } from "../nats/connection.ts";
+import { parsed } from "../parsed.ts";
 import { findConsumer } from "./consumer.ts";
 import { countDead } from "./dead.ts";
-import { type Figures, figuresOf } from "./figures.ts";
+import { Figures, figuresOf } from "./figures.ts";
 import { readMembers } from "./members.ts";
 import { getSpec } from "./specs.ts";
 import { findStream } from "./streams.ts";
 
 /** A group in full. */
-export type GroupView = {
-  stream: string;
-  group: string;
-  spec: GroupSpec;
-  revision: number;
-  members: MemberRecord[];
-  dead_by_reason: Record<string, number>;
-  /** Whether stream and consumer are there; a queue group has neither, and neither to miss. */
-  has_stream?: boolean;
-  has_consumer?: boolean;
-} & Figures;
+export const GroupView = z
+  .strictObject({
+    stream: z.string(),
+    group: z.string(),
+    spec: parsed("GroupSpec", GroupSpec),
+    revision: z.int().describe("Revision of the spec"),
+    members: z.array(parsed("Member", MemberRecord)),
+    dead_by_reason: z.record(z.string(), z.int().min(0)),
+    has_stream: z.boolean().optional().describe("Absent in a queue group, which has none to miss"),
+    has_consumer: z.boolean().optional().describe("Absent in a queue group, which has none to miss"),
+    ...Figures.shape,
+  })
+  .meta({ id: "Group" });
+export type GroupView = z.infer<typeof GroupView>;
 
 /** The group, or error `no_group`. */
 export async function getGroup(nats: Nats, stream: string, group: string): Promise<GroupView> {

@@ -1,22 +1,30 @@
 // All groups, one line each.
-import type { GroupSpec, MemberRecord } from "@muster/contracts";
+import { GroupSpec, type MemberRecord } from "@muster/contracts";
+import { z } from "zod";
 import type { Nats } from "../nats/connection.ts";
-import { type Figures, figuresOf } from "./figures.ts";
+import { Figures, figuresOf } from "./figures.ts";
 import { readGroups } from "./read-groups.ts";
 
 /** A group in the list. */
-export type GroupLine = {
-  stream: string;
-  group: string;
-  revision: number;
-  mode: GroupSpec["delivery"]["mode"];
-  ledger: GroupSpec["ledger"];
-  paused: boolean;
-  /** Live members by language. */
-  members: Record<string, number>;
-  /** False when the consumer is gone: members wait until the group is applied again. A queue group has none to miss. */
-  has_consumer?: boolean;
-} & Figures;
+export const GroupLine = z
+  .strictObject({
+    stream: z.string(),
+    group: z.string(),
+    revision: z.int().describe("Revision of the spec"),
+    mode: z.enum(["pull", "batch", "push", "queue"]),
+    ledger: GroupSpec.shape.ledger.unwrap(),
+    paused: z.boolean(),
+    members: z.record(z.string(), z.int().min(0)).describe("Live members by language"),
+    has_consumer: z
+      .boolean()
+      .optional()
+      .describe(
+        "False when the consumer is gone: members wait until the group is applied again. A queue group has none to miss",
+      ),
+    ...Figures.shape,
+  })
+  .meta({ id: "GroupLine" });
+export type GroupLine = z.infer<typeof GroupLine>;
 
 /** The groups that have a spec, ordered by stream and group. */
 export async function listGroups(nats: Nats): Promise<GroupLine[]> {

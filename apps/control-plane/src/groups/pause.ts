@@ -1,27 +1,31 @@
 // Pauses a group and lets it go on: in the spec, which its members follow, and at the server.
 import { checkName, type GroupSpec } from "@muster/contracts";
+import { z } from "zod";
 import { fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
 import { changeSpec } from "./change-spec.ts";
 import { findConsumer } from "./consumer.ts";
 import { kindOf } from "./change.ts";
 import { pauseConsumer, pauseDifferences } from "./consumer-pause.ts";
-import type { Figures } from "./figures.ts";
+import { Figures } from "./figures.ts";
 import { getGroup } from "./get.ts";
 import { getSpec } from "./specs.ts";
 
 const ROUNDS = 10;
 
 /** A group that was paused or resumed, with what it has in hand right now. */
-export type PausedGroup = {
-  stream: string;
-  group: string;
-  revision: number;
-  paused: boolean;
-  change: "updated" | "unchanged";
-  /** What becomes of the work in flight, in words. */
-  note: string;
-} & Pick<Figures, "ready" | "in_flight" | "held" | "backing_off">;
+export const PausedGroup = z
+  .strictObject({
+    stream: z.string(),
+    group: z.string(),
+    revision: z.int(),
+    paused: z.boolean(),
+    change: z.enum(["updated", "unchanged"]),
+    note: z.string().describe("What becomes of the work in flight, in words"),
+    ...Figures.pick({ ready: true, in_flight: true, held: true, backing_off: true }).shape,
+  })
+  .meta({ id: "PausedGroup" });
+export type PausedGroup = z.infer<typeof PausedGroup>;
 
 /** Safe to repeat, and safe beside an apply: both leave the consumer as the spec that is stored wants it. */
 export async function pauseGroup(

@@ -1,16 +1,25 @@
 // What an apply would do to one thing, as fields that differ.
 import { isDeepStrictEqual } from "node:util";
+import { z } from "zod";
 import type { Change } from "./change.ts";
 
 /** A field with what it is and what it would be; `is` absent: there is nothing yet. */
-export type Difference = { field: string; is?: unknown; wanted?: unknown };
+const Difference = z.strictObject({
+  field: z.string(),
+  is: z.unknown().optional(),
+  wanted: z.unknown().optional(),
+});
+export type Difference = z.infer<typeof Difference>;
 
 /** What would happen to one thing. `adopt`: made by others, fits, and is left as it is. */
-export type PlannedChange = {
-  what: string;
-  change: "create" | "update" | "unchanged" | "adopt";
-  differences: Difference[];
-};
+export const PlannedChange = z
+  .strictObject({
+    what: z.string(),
+    change: z.enum(["create", "update", "unchanged", "adopt"]),
+    differences: z.array(Difference),
+  })
+  .meta({ id: "PlannedChange" });
+export type PlannedChange = z.infer<typeof PlannedChange>;
 
 /** What an apply says where it did what was planned. */
 export const doneWords: Readonly<Record<PlannedChange["change"], Change["change"]>> = {

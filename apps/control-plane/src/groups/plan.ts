@@ -1,24 +1,28 @@
 // What an apply would do, without doing it.
 import { type GroupSpec, groupKey, MusterError } from "@muster/contracts";
+import { z } from "zod";
 import type { Nats } from "../nats/connection.ts";
 import { planBuckets } from "./buckets.ts";
 import { checkGroup, subjectsOf } from "./check-group.ts";
 import { planConsumer } from "./consumer.ts";
 import { planContracts } from "./contracts.ts";
-import { documentDifferences, type PlannedChange } from "./plan-change.ts";
+import { documentDifferences, PlannedChange } from "./plan-change.ts";
 import { readSpec, type StoredSpec } from "./specs.ts";
 import { planDlq, planStream, type StreamOptions } from "./stream.ts";
 
 /** The plan of a group, in the order in which an apply would go. */
-export type GroupPlan = {
-  stream: string;
-  group: string;
-  /** The spec's revision now; 0: there is none yet. */
-  revision: number;
-  changes: PlannedChange[];
-  /** Fields that change and that running members take up only when they are restarted. */
-  restart_needed: string[];
-};
+export const GroupPlan = z
+  .strictObject({
+    stream: z.string(),
+    group: z.string(),
+    revision: z.int().describe("The spec's revision now; 0: there is none yet"),
+    changes: z.array(PlannedChange),
+    restart_needed: z
+      .array(z.string())
+      .describe("Fields that change and that running members take up only when they are restarted"),
+  })
+  .meta({ id: "GroupPlan" });
+export type GroupPlan = z.infer<typeof GroupPlan>;
 
 /** Changes nothing, and refuses what an apply would refuse. */
 export async function planGroup(

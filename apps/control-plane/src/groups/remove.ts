@@ -1,6 +1,7 @@
 // Deletes a group: its spec and its consumer. Messages, dead letters and the ledger stay.
 import { buckets, checkName, type GroupSpec, groupKey } from "@muster/contracts";
 import type { ConsumerInfo } from "@nats-io/jetstream";
+import { z } from "zod";
 import { fail } from "../errors.ts";
 import { deleteEntry } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
@@ -12,16 +13,20 @@ import { readSpec } from "./specs.ts";
 import { findStream } from "./streams.ts";
 
 /** What a deletion takes away, what it leaves, and what nobody gets back. */
-export type Removal = {
-  stream: string;
-  group: string;
-  dry_run: boolean;
-  removes: string[];
-  keeps: string[];
-  loses: string[];
-  /** Members that live now; without the spec they wait for the group to come back. */
-  members: string[];
-};
+export const Removal = z
+  .strictObject({
+    stream: z.string(),
+    group: z.string(),
+    dry_run: z.boolean(),
+    removes: z.array(z.string()),
+    keeps: z.array(z.string()),
+    loses: z.array(z.string()),
+    members: z
+      .array(z.string())
+      .describe("Members that live now; without the spec they wait for the group to come back"),
+  })
+  .meta({ id: "Removal" });
+export type Removal = z.infer<typeof Removal>;
 
 /** `confirm` has to be the group's name; `force` deletes it under live members. */
 export type RemoveOptions = { dryRun?: boolean; confirm?: string | undefined; force?: boolean };

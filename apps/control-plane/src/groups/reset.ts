@@ -1,6 +1,7 @@
 // Sets a group back, or ahead, to a sequence or a time of its stream.
 import { checkName } from "@muster/contracts";
 import { AckPolicy, DeliverPolicy } from "@nats-io/jetstream";
+import { z } from "zod";
 import { fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
 import { kindOf, ns } from "./change.ts";
@@ -13,21 +14,20 @@ import { getStream } from "./streams.ts";
 export type ResetTo = { sequence: number } | { time: string };
 
 /** What a reset does: how many messages the group gets from there, of which it had some already. */
-export type Reset = {
-  stream: string;
-  group: string;
-  dry_run: boolean;
-  sequence: number;
-  /** Messages of the group from there on. */
-  messages: number;
-  /** Of these, those it had been given before. */
-  again: number;
-  /** Messages before it that the group has not been given, and now never is. */
-  skipped: number;
-  /** Messages that were given and not settled, of which some may lie before it. */
-  unsettled: number;
-  note: string;
-};
+export const Reset = z
+  .strictObject({
+    stream: z.string(),
+    group: z.string(),
+    dry_run: z.boolean(),
+    sequence: z.int(),
+    messages: z.int().describe("Messages of the group from there on"),
+    again: z.int().describe("Of these, those it had been given before"),
+    skipped: z.int().describe("Messages before it that the group has not been given, and now never is"),
+    unsettled: z.int().describe("Messages that were given and not settled, of which some may lie before it"),
+    note: z.string(),
+  })
+  .meta({ id: "Reset" });
+export type Reset = z.infer<typeof Reset>;
 
 /**
  * The group has to be paused with nothing in hand: an ack of a message from before would count for its next delivery.

@@ -1,25 +1,32 @@
 // What became of an order in a group: the ledger rows of its events.
 import { checkName, headerText, type OrderEvent, orderEventId, orderEvents } from "@muster/contracts";
+import { z } from "zod";
 import { fail } from "../errors.ts";
 import { getSpec } from "../groups/specs.ts";
 import type { Nats } from "../nats/connection.ts";
 import type { Ledgers } from "../ledger/ledgers.ts";
 
 /** One event of an order; `none`: not settled, or never published. */
-export type OrderEventView = {
-  event: OrderEvent;
-  event_id: string;
-  status: "done" | "dead" | "none";
-  result?: unknown;
-  reason?: string;
-  error?: string;
-  dead_letter_id?: string;
-  member?: string;
-  language?: string;
-  at?: string;
-  /** Messages that brought this event, the first included. */
-  messages?: number;
-};
+const OrderEventView = z.strictObject({
+  event: z.enum(orderEvents),
+  event_id: z.string(),
+  status: z.enum(["done", "dead", "none"]).describe("none: not settled, or never published"),
+  result: z.unknown().optional(),
+  reason: z.string().optional(),
+  error: z.string().optional(),
+  dead_letter_id: z.string().optional(),
+  member: z.string().optional(),
+  language: z.string().optional(),
+  at: z.string().optional(),
+  messages: z.int().optional().describe("Messages that brought this event, the first included"),
+});
+export type OrderEventView = z.infer<typeof OrderEventView>;
+
+/** An order: what became of each of its events. */
+export const OrderView = z
+  .strictObject({ id: z.string(), events: z.array(OrderEventView) })
+  .meta({ id: "Order" });
+export type OrderView = z.infer<typeof OrderView>;
 
 /**
  * The order's events by their usual ids, `<order id>.<event>`. Throws `no_ledger` for a group that
@@ -29,7 +36,7 @@ export async function getOrder(
   nats: Nats,
   ledgers: Ledgers,
   { stream, group, id }: { stream: string; group: string; id: string },
-): Promise<{ id: string; events: OrderEventView[] }> {
+): Promise<OrderView> {
   checkName("stream", stream);
   checkName("group", group);
   const { spec } = await getSpec(nats, stream, group);

@@ -8,6 +8,7 @@ import {
   orderEventId,
   orderSubject,
 } from "@muster/contracts";
+import { z } from "zod";
 import { asMusterError, fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
 import { publish } from "../nats/publish.ts";
@@ -21,12 +22,29 @@ const verdict = createVerdict(CONTRACT, contractSchemas[CONTRACT]);
 export type OrderItem = { event: OrderEvent; order?: unknown; event_id?: string | undefined };
 
 /** What became of one item. `failed` may have been stored all the same when NATS did not answer: publish it again. */
-export type OrderOutcome =
-  | { index: number; outcome: "published" | "duplicate"; event_id: string; stream: string; seq: number }
-  | { index: number; outcome: "invalid" | "failed"; event_id?: string; code: string; error: string };
+const OrderOutcome = z.union([
+  z.strictObject({
+    index: z.int(),
+    outcome: z.enum(["published", "duplicate"]),
+    event_id: z.string(),
+    stream: z.string(),
+    seq: z.int(),
+  }),
+  z.strictObject({
+    index: z.int(),
+    outcome: z.enum(["invalid", "failed"]),
+    event_id: z.string().optional(),
+    code: z.string(),
+    error: z.string(),
+  }),
+]);
+export type OrderOutcome = z.infer<typeof OrderOutcome>;
 
 /** Counts by outcome, and each item's own, in the order given. */
-export type OrdersReport = { counts: Record<string, number>; outcomes: OrderOutcome[] };
+export const OrdersReport = z
+  .strictObject({ counts: z.record(z.string(), z.int()), outcomes: z.array(OrderOutcome) })
+  .meta({ id: "OrdersReport" });
+export type OrdersReport = z.infer<typeof OrdersReport>;
 
 /** Publishes the items. Throws `no_stream` when no stream takes order events. */
 export async function publishOrders(

@@ -1,7 +1,8 @@
 import { z } from "zod";
-import { listAudit } from "../access/audit.ts";
+import { AuditPage, listAudit } from "../access/audit.ts";
 import { roles } from "../access/roles.ts";
-import { createToken, listTokens, revokeToken } from "../access/tokens.ts";
+import { CreatedToken, createToken, listTokens, RevokedToken, revokeToken, Token } from "../access/tokens.ts";
+import { fail } from "../errors.ts";
 import { admin, operator, router } from "../trpc.ts";
 
 const DAY_MS = 86_400_000;
@@ -16,16 +17,19 @@ export const tokens = router({
         expires_in_days: z.number().positive().max(3650).optional(),
       }),
     )
+    .output(CreatedToken)
     .mutation(async ({ ctx, input: { name, role, expires_in_days: days } }) => {
       const expiresAt = days === undefined ? undefined : new Date(Date.now() + days * DAY_MS).toISOString();
       const made = await createToken(ctx.nats.current(), { name, role, expiresAt });
-      return { ...made, name, role, expires_at: expiresAt };
+      if (made === undefined) throw fail("changed_meanwhile", "another token got this id; make it again");
+      return { ...made, name, role, ...(expiresAt === undefined ? {} : { expires_at: expiresAt }) };
     }),
 
-  list: admin.query(({ ctx }) => listTokens(ctx.nats.current())),
+  list: admin.output(z.array(Token)).query(({ ctx }) => listTokens(ctx.nats.current())),
 
   revoke: admin
     .input(z.strictObject({ id: z.string() }))
+    .output(RevokedToken)
     .mutation(({ ctx, input }) => revokeToken(ctx.nats.current(), input.id)),
 });
 
@@ -40,5 +44,6 @@ export const audit = router({
         actor: z.string().max(100).optional(),
       }),
     )
+    .output(AuditPage)
     .query(({ ctx, input }) => listAudit(ctx.nats.current(), input)),
 });

@@ -1,15 +1,15 @@
 import { checkName } from "@muster/contracts";
 import { z } from "zod";
-import { drainMember } from "../groups/drain-member.ts";
-import { applyGroup } from "../groups/apply.ts";
+import { Draining, drainMember } from "../groups/drain-member.ts";
+import { Applied, applyGroup } from "../groups/apply.ts";
 import { memberEvents } from "../groups/events.ts";
-import { getGroup } from "../groups/get.ts";
+import { getGroup, GroupView } from "../groups/get.ts";
 import { GroupFile } from "../groups/group-file.ts";
-import { listGroups } from "../groups/list.ts";
-import { pauseGroup } from "../groups/pause.ts";
-import { planGroup } from "../groups/plan.ts";
-import { removeGroup } from "../groups/remove.ts";
-import { resetGroup } from "../groups/reset.ts";
+import { GroupLine, listGroups } from "../groups/list.ts";
+import { PausedGroup, pauseGroup } from "../groups/pause.ts";
+import { GroupPlan, planGroup } from "../groups/plan.ts";
+import { Removal, removeGroup } from "../groups/remove.ts";
+import { Reset, resetGroup } from "../groups/reset.ts";
 import { admin, operator, reader, viewer } from "../trpc.ts";
 
 const Name = z.strictObject({ stream: z.string(), group: z.string() });
@@ -26,27 +26,35 @@ const ResetTo = z.union([
 export const groups = {
   apply: admin
     .input(GroupFile)
+    .output(Applied)
     .mutation(({ ctx, input }) => applyGroup(ctx.nats.current(), input.spec, input.stream)),
 
   // It changes nothing, but a spec may be larger than what a URL holds, so it is posted.
   plan: reader
     .input(GroupFile)
+    .output(GroupPlan)
     .mutation(({ ctx, input }) => planGroup(ctx.nats.current(), input.spec, input.stream)),
 
-  list: viewer.query(({ ctx }) => listGroups(ctx.nats.current())),
+  list: viewer.output(z.array(GroupLine)).query(({ ctx }) => listGroups(ctx.nats.current())),
 
-  get: viewer.input(Name).query(({ ctx, input }) => getGroup(ctx.nats.current(), input.stream, input.group)),
+  get: viewer
+    .input(Name)
+    .output(GroupView)
+    .query(({ ctx, input }) => getGroup(ctx.nats.current(), input.stream, input.group)),
 
   pause: operator
     .input(Name)
+    .output(PausedGroup)
     .mutation(({ ctx, input }) => pauseGroup(ctx.nats.current(), input.stream, input.group, true)),
 
   resume: operator
     .input(Name)
+    .output(PausedGroup)
     .mutation(({ ctx, input }) => pauseGroup(ctx.nats.current(), input.stream, input.group, false)),
 
   reset: admin
     .input(Name.extend({ to: ResetTo, dry_run: z.boolean().default(false) }))
+    .output(Reset)
     .mutation(({ ctx, input: { stream, group, to, dry_run } }) =>
       resetGroup(ctx.nats.current(), stream, group, to, dry_run),
     ),
@@ -59,6 +67,7 @@ export const groups = {
         force: z.boolean().default(false),
       }),
     )
+    .output(Removal)
     .mutation(({ ctx, input: { stream, group, confirm, dry_run, force } }) =>
       removeGroup(ctx.nats.current(), stream, group, { confirm, dryRun: dry_run, force }),
     ),
@@ -78,5 +87,6 @@ export const groups = {
 
   drainMember: operator
     .input(Name.extend({ member: z.string() }))
+    .output(Draining)
     .mutation(({ ctx, input }) => drainMember(ctx.nats.current(), input.stream, input.group, input.member)),
 };

@@ -1,8 +1,8 @@
 import { checkStream, orderEvents } from "@muster/contracts";
 import { z } from "zod";
 import { EventId } from "../event-id.ts";
-import { getOrder } from "../orders/get.ts";
-import { publishOrders } from "../orders/publish.ts";
+import { getOrder, OrderView } from "../orders/get.ts";
+import { OrdersReport, publishOrders } from "../orders/publish.ts";
 import { ledgersOf, operator, viewer, router } from "../trpc.ts";
 
 const Item = z.strictObject({
@@ -16,6 +16,7 @@ export const orders = router({
   publish: operator
     .meta({ role: "operator", isPrivate: true })
     .input(z.strictObject({ stream: z.string().optional(), orders: z.array(Item).min(1).max(10_000) }))
+    .output(OrdersReport)
     .mutation(({ ctx, input }) => {
       if (input.stream !== undefined) checkStream(input.stream);
       return publishOrders(ctx.nats.current(), input.orders, input.stream);
@@ -23,5 +24,6 @@ export const orders = router({
 
   get: viewer
     .input(z.strictObject({ stream: z.string(), group: z.string(), id: z.string().min(1).max(1024) }))
+    .output(OrderView)
     .query(({ ctx, input }) => getOrder(ctx.nats.current(), ledgersOf(ctx), input)),
 });

@@ -1,26 +1,34 @@
 // The account of a group from what was read: where each event is, and which are nowhere. Pure.
+import { z } from "zod";
 import { compareStoreTimes } from "../nats/store-time.ts";
 import type { Facts, Letter, SourceMessage } from "./facts.ts";
 
+const Count = z.int().min(0);
+
 /** Where the events of a group are. `accepted` is the sum of done, dead, archived, waiting, lost and untraced. */
-export type Terms = {
-  accepted: number;
-  done: number;
-  dead: number;
-  archived: number;
-  /** In the stream and not settled: ready, in flight or backing off. */
-  waiting: number;
-  lost: number;
-  /** Messages that a group without a ledger has settled, or that are lost: nothing tells which. */
-  untraced: number;
-  /** Further messages that brought a settled event again, replays among them. */
-  repeats: number;
-  /** Dead letters that brought a settled event again with another body; their event counts by its own row. */
-  conflicts: number;
-};
+export const Terms = z.strictObject({
+  accepted: Count.describe("The sum of done, dead, archived, waiting, lost and untraced"),
+  done: Count,
+  dead: Count,
+  archived: Count,
+  waiting: Count.describe("In the stream and not settled: ready, in flight or backing off"),
+  lost: Count,
+  untraced: Count.describe(
+    "Messages that a group without a ledger has settled, or that are lost: nothing tells which",
+  ),
+  repeats: Count.describe("Further messages that brought a settled event again, replays among them"),
+  conflicts: Count.describe(
+    "Dead letters that brought a settled event again with another body; their event counts by its own row",
+  ),
+});
+export type Terms = z.infer<typeof Terms>;
 
 /** One event or message that is nowhere. */
-export type Suspect = { event_id: string } | { sequence: number };
+export const Suspect = z.union([
+  z.strictObject({ event_id: z.string() }),
+  z.strictObject({ sequence: z.int() }),
+]);
+export type Suspect = z.infer<typeof Suspect>;
 
 /** The account: its terms, with all suspects counted as lost. */
 export type Account = { terms: Terms; suspects: Suspect[]; cannotSee: string[] };

@@ -1,10 +1,11 @@
 // The account of a running group: reads, closes, and looks at each suspect again before it says lost.
 import { checkName, type GroupSpec } from "@muster/contracts";
-import type { Figures } from "../groups/figures.ts";
+import { z } from "zod";
+import { Figures } from "../groups/figures.ts";
 import { getSpec } from "../groups/specs.ts";
 import type { Ledgers } from "../ledger/ledgers.ts";
 import type { Nats } from "../nats/connection.ts";
-import { type Account, closeGroup, type Suspect, type Terms } from "./account.ts";
+import { type Account, closeGroup, Suspect, Terms } from "./account.ts";
 import { readFacts } from "./facts.ts";
 import { verifyQueue } from "./queue.ts";
 
@@ -12,19 +13,29 @@ const LOOKS = 3;
 const NAMED = 100;
 
 /** The account as told. */
-export type Verified = {
-  stream: string;
-  group: string;
-  /** Every accepted event was found: the account can be closed, and nothing is lost. */
-  ok: boolean;
-  /** Why no account of this group can be closed, whatever happened; absent where it can. */
-  no_account?: string;
-  terms: Terms & Pick<Figures, "ready" | "in_flight" | "backing_off">;
-  /** The first of what is lost, by event id where a row tells it, else by sequence. */
-  lost: Suspect[];
-  looks: number;
-  cannot_see: string[];
-};
+export const Verified = z
+  .strictObject({
+    stream: z.string(),
+    group: z.string(),
+    ok: z
+      .boolean()
+      .describe("Every accepted event was found: the account can be closed, and nothing is lost"),
+    no_account: z
+      .string()
+      .optional()
+      .describe("Why no account of this group can be closed, whatever happened; absent where it can"),
+    terms: z.strictObject({
+      ...Terms.shape,
+      ...Figures.pick({ ready: true, in_flight: true, backing_off: true }).shape,
+    }),
+    lost: z
+      .array(Suspect)
+      .describe("The first of what is lost, by event id where a row tells it, else by sequence"),
+    looks: z.int(),
+    cannot_see: z.array(z.string()),
+  })
+  .meta({ id: "Account" });
+export type Verified = z.infer<typeof Verified>;
 
 /**
  * Closes the account of a group by event id. Reads everything the group has ever settled: minutes for

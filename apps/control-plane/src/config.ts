@@ -25,6 +25,14 @@ const Environment = z.object({
     .refine(isDatabaseUrl, "must be a database URL: postgres://user:password@host:5432/database")
     .optional(),
   MUSTER_AUTH: z.enum(["tokens", "off"], "must be tokens or off").optional(),
+  MUSTER_CORS_ORIGINS: z
+    .string()
+    .transform((text) => text.split(",").map((part) => part.trim()))
+    .refine(
+      (origins) => origins.every(isOrigin),
+      "must be origins as browsers send them, https://host[:port], separated by commas; * and null would let in every page",
+    )
+    .optional(),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"], "must be debug, info, warn or error").default("info"),
 });
 
@@ -40,6 +48,10 @@ export type Config = {
   port: number;
   /** The database with the ledger of groups that keep it in Postgres; without it those cannot be verified. */
   databaseUrl?: string | undefined;
+  /** Origins of web pages that may ask, beside our own; none by default. */
+  corsOrigins?: readonly string[] | undefined;
+  /** How long a client may take to send its headers, and the whole request; for tests. */
+  patience?: { headersMs: number; requestMs: number };
   logLevel: "debug" | "info" | "warn" | "error";
 };
 
@@ -53,7 +65,7 @@ export function readConfig(
     const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`);
     return { ok: false, problems: [...new Set(problems)] };
   }
-  const { NATS_URL, MUSTER_HOST, MUSTER_PORT, DATABASE_URL, LOG_LEVEL } = parsed.data;
+  const { NATS_URL, MUSTER_HOST, MUSTER_PORT, DATABASE_URL, MUSTER_CORS_ORIGINS, LOG_LEVEL } = parsed.data;
   const auth = parsed.data.MUSTER_AUTH ?? (isLoopback(MUSTER_HOST) ? "off" : "tokens");
   if (auth === "off" && !isLoopback(MUSTER_HOST))
     return {
@@ -70,6 +82,7 @@ export function readConfig(
       port: MUSTER_PORT,
       auth,
       databaseUrl: DATABASE_URL,
+      corsOrigins: MUSTER_CORS_ORIGINS,
       logLevel: LOG_LEVEL,
     },
   };
@@ -78,6 +91,11 @@ export function readConfig(
 /** Whether a NATS URL goes over WebSocket. */
 export function isWebSocket(url: string): boolean {
   return /^wss?:/i.test(url);
+}
+
+// The very text that is compared: lower case, without a default port, without a path.
+function isOrigin(text: string): boolean {
+  return /^https?:\/\//.test(text) && URL.canParse(text) && new URL(text).origin === text;
 }
 
 function isDatabaseUrl(text: string): boolean {

@@ -11,3 +11,10 @@ export const appRouter = router({ groups, orders, deadLetters, verify, doctor, t
 
 /** What a client needs to know of it: the type alone. */
 export type AppRouter = typeof appRouter;
+
+/** A procedure by its names: `groups.list`. */
+export type ProcedurePath = Paths<AppRouter["_def"]["record"]>;
+
+type Paths<T> = {
+  [K in keyof T & string]: T[K] extends { _def: { procedure: true } } ? K : `${K}.${Paths<T[K]>}`;
+}[keyof T & string];

@@ -1,17 +1,22 @@
 // The HTTP server: tRPC at the root, liveness, readiness and metrics beside it.
-import { randomUUID } from "node:crypto";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import { createHTTPHandler } from "@trpc/server/adapters/standalone";
 import { Access, type Caller } from "./access/access.ts";
 import { offerFirstToken } from "./access/first-token.ts";
+import { answer, isRest, refuse } from "./answer.ts";
+import { callerOf } from "./caller.ts";
 import type { Config } from "./config.ts";
+import { allowReading, answerPreflight, isPreflight } from "./cors.ts";
 import { fail } from "./errors.ts";
 import { refusal } from "./guard.ts";
 import { Database } from "./ledger/database.ts";
 import type { Log } from "./log.ts";
 import { contentType, metricsText } from "./metrics/metrics.ts";
 import { NatsLink } from "./nats/connection.ts";
+import { answerRest } from "./rest/handler.ts";
+import { pageAt } from "./rest/pages.ts";
 import { appRouter } from "./router.ts";
+import type { Context } from "./trpc.ts";
 
 const MAX_BODY_BYTES = 1024 * 1024;
 const CLOSE_MS = 3000;
@@ -38,20 +43,29 @@ export async function startControlPlane(
   const database = config.databaseUrl === undefined ? undefined : new Database(config.databaseUrl, log);
   const stop = new AbortController();
   const access = new Access({ isOff: config.auth === "off" });
+  const origins = config.corsOrigins ?? [];
+  const contextOf = (caller: Caller): Context => ({
+    nats,
+    database,
+    log,
+    access,
+    caller,
+    stopping: stop.signal,
+  });
   const trpc = createHTTPHandler({
     router: appRouter,
-    createContext: ({ req }) => ({
-      nats,
-      database,
-      log,
-      access,
-      caller: callerOf(req),
-      stopping: stop.signal,
-    }),
+    createContext: ({ req }) => contextOf(callerOf(req)),
     maxBodySize: MAX_BODY_BYTES,
     allowBatching: false,
   });
-  const server = createServer((request, response) => {
+  // A client that sends its request drop by drop must not hold a connection for ever.
+  const { headersMs, requestMs } = config.patience ?? { headersMs: 10_000, requestMs: 30_000 };
+  const timeouts = {
+    headersTimeout: headersMs,
+    requestTimeout: requestMs,
+    connectionsCheckingInterval: Math.min(1000, headersMs / 2),
+  };
+  const server = createServer(timeouts, (request, response) => {
     const path = (request.url ?? "").split("?", 1)[0];
     if (path === "/livez") return answer(response, 200, { ok: true });
     if (path === "/readyz")
@@ -59,18 +73,24 @@ export async function startControlPlane(
         ok: nats.isUp,
         nats: nats.isUp ? "connected" : "not connected",
       });
-    const refused = refusal(request, config.host, MAX_BODY_BYTES);
-    if (refused !== undefined) return refuse(request, response, refused);
     const caller = callerOf(request);
     response.setHeader("x-request-id", caller.requestId);
     for (const [name, value] of securityHeaders) response.setHeader(name, value);
+    allowReading(request, response, origins);
+    const refused = refusal(request, { host: config.host, origins, maxBodyBytes: MAX_BODY_BYTES });
+    if (refused !== undefined) return refuse(request, response, refused);
+    if (isPreflight(request)) return answerPreflight(response);
+    const page = request.method === "GET" ? pageAt(path) : undefined;
+    if (page !== undefined) return page(response);
+    if (isRest(request))
+      return void answerRest(request, response, {
+        context: contextOf(caller),
+        maxBodyBytes: MAX_BODY_BYTES,
+      });
     if (path === "/metrics" && request.method === "GET")
       return void sendMetrics(response, { nats, access, log }, caller);
     trpc(request, response);
   });
-  // A client that sends its request drop by drop must not hold a connection for ever.
-  server.headersTimeout = 10_000;
-  server.requestTimeout = 30_000;
   try {
     await listen(server, config);
   } catch (error) {
@@ -93,19 +113,6 @@ const securityHeaders = [
   ["referrer-policy", "no-referrer"],
   ["cache-control", "no-store"],
 ] as const;
-
-const callers = new WeakMap<IncomingMessage, Caller>();
-
-/** The same caller for the same request, with an id of the client's where that is a plain word. */
-function callerOf(request: IncomingMessage): Caller {
-  const known = callers.get(request);
-  if (known !== undefined) return known;
-  const { "x-request-id": given, authorization } = request.headers;
-  const requestId = typeof given === "string" && /^[A-Za-z0-9_-]{1,64}$/.test(given) ? given : randomUUID();
-  const caller = { requestId, remote: request.socket.remoteAddress ?? "", authorization };
-  callers.set(request, caller);
-  return caller;
-}
 
 async function sendMetrics(
   response: ServerResponse,
@@ -173,19 +180,4 @@ function urlOf(server: Server, { host, port }: Config): string {
   const address = server.address();
   const actual = typeof address === "object" && address !== null ? address.port : port;
   return `http://${host.includes(":") ? `[${host}]` : host}:${actual}`;
-}
-
-function answer(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { "content-type": "application/json", "x-content-type-options": "nosniff" });
-  response.end(JSON.stringify(body));
-}
-
-function refuse(
-  request: IncomingMessage,
-  response: ServerResponse,
-  { status, code, message }: { status: number; code: string; message: string },
-): void {
-  // The rest of the body is not read: with it, the connection could not be used again.
-  if (request.method !== "GET") response.setHeader("connection", "close");
-  answer(response, status, { error: { message, data: { code, httpStatus: status, muster_code: code } } });
 }

@@ -1,9 +1,10 @@
 // tRPC's base: the context, how errors look from outside, and the procedure all others start from.
-import { MusterError } from "@muster/contracts";
 import { initTRPC } from "@trpc/server";
 import { type Access, type Caller, forbidden } from "./access/access.ts";
 import { audited, auditRefusal } from "./access/audited.ts";
 import { allows, type Role } from "./access/roles.ts";
+import { giveBackAfter } from "./access/streams.ts";
+import { answerOf } from "./error-answer.ts";
 import { toTrpcError } from "./errors.ts";
 import type { Log } from "./log.ts";
 import type { Database } from "./ledger/database.ts";
@@ -44,13 +45,11 @@ const t = initTRPC
   .create({
     isDev: false,
     errorFormatter({ shape, error, ctx }) {
-      const code = error.cause instanceof MusterError ? error.cause.code : shape.data.code.toLowerCase();
-      const isOurs = error.cause instanceof MusterError || error.code !== "INTERNAL_SERVER_ERROR";
+      const { code, message } = answerOf(error);
       const { code: trpcCode, httpStatus, path } = shape.data;
       return {
         ...shape,
-        message: isOurs ? readable(error) : "internal error; the control plane's log says more",
-        // No stack: it tells an attacker what we run, and the caller nothing.
+        message,
         data: { code: trpcCode, httpStatus, path, muster_code: code, request_id: ctx?.caller.requestId },
       };
     },
@@ -75,7 +74,7 @@ const withErrors = t.procedure.use(async ({ ctx, path, next }) => {
   return { ...result, error };
 });
 
-const withAccess = withErrors.use(async ({ ctx, path, type, meta, getRawInput, next }) => {
+const withAccess = withErrors.use(async ({ ctx, path, type, meta, signal, getRawInput, next }) => {
   const { access, caller, nats } = ctx;
   const actor = await access
     .actor(() => nats.current(), caller)
@@ -93,6 +92,14 @@ const withAccess = withErrors.use(async ({ ctx, path, type, meta, getRawInput, n
     throw error;
   }
   const withActor = () => next({ ctx: { ...ctx, actor } });
+  if (type === "subscription") {
+    const giveBack = access.stream(actor);
+    const result = await withActor();
+    if (result.ok)
+      return { ...result, data: giveBackAfter(result.data as AsyncIterable<unknown>, giveBack, signal) };
+    giveBack();
+    return result;
+  }
   if (type !== "mutation" || meta?.isReading === true) return withActor();
   const input = meta?.isPrivate === true ? {} : { input: await getRawInput() };
   return audited(nats.current(), { ...about, ...input }, withActor);
@@ -109,10 +116,3 @@ export const operator = withAccess.meta({ role: "operator" });
 
 /** For procedures that make and delete, and give access. */
 export const admin = withAccess.meta({ role: "admin" });
-
-// Zod's own message is JSON; say where and what in words.
-function readable(error: { message: string; cause?: unknown }): string {
-  const issues = (error.cause as { issues?: { path: PropertyKey[]; message: string }[] } | undefined)?.issues;
-  if (!Array.isArray(issues)) return error.message;
-  return issues.map(({ path, message }) => `${path.map(String).join(".") || "input"}: ${message}`).join("; ");
-}

@@ -8,7 +8,7 @@ const verdict = createVerdict("group-file", { ...groupFileSchema() });
 const judge = (file: unknown) => verdict(new TextEncoder().encode(JSON.stringify(file))).ok;
 
 describe("the schema of a group file", () => {
-  test("is published as it is: else run `pnpm --filter @muster/control-plane generate`", () => {
+  test("is published as it is: else run `./muster generate`", () => {
     expect(JSON.parse(String(read("../schemas/group-file.json")))).toEqual(groupFileSchema());
   });
 

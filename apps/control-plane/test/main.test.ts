@@ -14,6 +14,7 @@ const start = (env: Record<string, string>, args: string[] = []) =>
     LOG_LEVEL: "",
     DATABASE_URL: "",
     MUSTER_AUTH: "",
+    MUSTER_CORS_ORIGINS: "",
     ...env,
   });
 
@@ -24,10 +25,11 @@ test("names every bad variable at once and exits with 2", async () => {
     LOG_LEVEL: "loud",
     NATS_URL: "http://x",
     DATABASE_URL: "mysql://u:s3cret@x/y",
+    MUSTER_CORS_ORIGINS: "https://fleet.example/",
   });
   expect(await process.exited).toEqual({ code: 2, signal: null });
   expect(new Set(process.lines.map((line) => line.split(" ")[0]))).toEqual(
-    new Set(["DATABASE_URL", "LOG_LEVEL", "MUSTER_HOST", "MUSTER_PORT", "NATS_URL"]),
+    new Set(["DATABASE_URL", "LOG_LEVEL", "MUSTER_CORS_ORIGINS", "MUSTER_HOST", "MUSTER_PORT", "NATS_URL"]),
   );
   expect(process.lines.join()).not.toContain("s3cret");
 });
@@ -79,8 +81,10 @@ test("shows the first admin token once, and makes another for who has lost it", 
   const env = { NATS_URL: server.url, MUSTER_PORT: "0", MUSTER_AUTH: "tokens" };
   const statusWith = async (url: string, token: string | undefined) =>
     (await fetch(`${url}/groups.list`, { headers: { authorization: `Bearer ${token}` } })).status;
-  const urlOf = async (plane: ReturnType<typeof start>) =>
-    (JSON.parse(await plane.waitForLine(/"listening"/)) as { url: string }).url;
+  const urlOf = async (plane: ReturnType<typeof start>) => {
+    await plane.waitForLine(/"connected"/);
+    return (JSON.parse(await plane.waitForLine(/"listening"/)) as { url: string }).url;
+  };
   await using first = start(env);
   const token = (await first.waitForLine(/shown this once/)).split(" ").at(-1);
   expect(await statusWith(await urlOf(first), token)).toBe(200);

@@ -2,9 +2,20 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { root } from "./setup/tools.ts";
 
-/** Makes what is generated from the contracts, for all languages; with `--check` only tells what differs. */
-export function generate(args: readonly string[]): Promise<number> {
-  const script = join(root, "packages/contracts/scripts/generate.ts");
-  const child = spawn(process.execPath, [script, ...args], { cwd: root, stdio: "inherit" });
-  return new Promise((done) => child.once("close", (code) => done(code ?? 1)));
+/** What makes generated files: those of the contracts, for all languages, and those of the control plane. */
+export const generators = ["packages/contracts", "apps/control-plane"].map((folder) =>
+  join(root, folder, "scripts/generate.ts"),
+);
+
+/** Makes all that is generated; with `--check` only tells what differs. Gives the worst exit code. */
+export async function generate(args: readonly string[]): Promise<number> {
+  let worst = 0;
+  for (const script of generators) {
+    const child = spawn(process.execPath, [script, ...args], { cwd: root, stdio: "inherit" });
+    worst = Math.max(
+      worst,
+      await new Promise<number>((done) => child.once("close", (code) => done(code ?? 1))),
+    );
+  }
+  return worst;
 }

@@ -4,6 +4,7 @@ import { fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
 import { RateLimit } from "./rate.ts";
 import { type Actor, nobody } from "./roles.ts";
+import { StreamLimit } from "./streams.ts";
 import { actorOf } from "./tokens.ts";
 
 /** What is known of a request before it is let in. */
@@ -22,10 +23,16 @@ export class Access {
   readonly #isOff: boolean;
   readonly #perToken: RateLimit;
   readonly #perStranger = new RateLimit(FAILURES_PER_SECOND);
+  readonly #streams: StreamLimit;
 
-  constructor({ isOff, perSecond = 200 }: { isOff: boolean; perSecond?: number }) {
+  constructor({
+    isOff,
+    perSecond = 200,
+    streams = 32,
+  }: { isOff: boolean; perSecond?: number; streams?: number }) {
     this.#isOff = isOff;
     this.#perToken = new RateLimit(perSecond);
+    this.#streams = new StreamLimit(streams);
   }
 
   /** The actor of a request. Throws `unauthorized` and `too_many_requests`. */
@@ -39,6 +46,16 @@ export class Access {
       throw this.#stranger(remote, "the token is unknown, expired or revoked; ask an admin for another");
     if (!this.#perToken.take(actor.id)) throw tooMany();
     return actor;
+  }
+
+  /** A place for a stream of this actor, and what gives it back. Throws `too_many_streams`. */
+  stream({ id, name }: Actor): () => void {
+    const giveBack = this.#streams.take(id);
+    if (giveBack !== undefined) return giveBack;
+    throw fail(
+      "too_many_streams",
+      `token ${name} holds too many streams open; close one, or use another token`,
+    );
   }
 
   #stranger(remote: string, what: string): Error {

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { generators } from "../generate.ts";
 import type { Ready } from "../setup/index.ts";
 import { root } from "../setup/tools.ts";
 import { conformanceSuites } from "./conformance.ts";
@@ -29,7 +30,12 @@ export function suites(ready: Ready): Suite[] {
       run: checks(...there.map((folder) => [bin("tsc"), "-p", folder] as [string, ...string[]])),
     },
     { name: "boundaries", run: checks([bin("turbo"), "boundaries"]) },
-    { name: "drift", run: checks([process.execPath, "packages/contracts/scripts/generate.ts", "--check"]) },
+    {
+      name: "drift",
+      run: checks(
+        ...generators.map((script) => [process.execPath, script, "--check"] as [string, ...string[]]),
+      ),
+    },
     {
       name: "unit",
       run: vitest([

@@ -1,0 +1,145 @@
+// The procedures as REST: a method and a path for each. A path's parameters are fields of the procedure's input.
+import type { z } from "zod";
+import { MemberEvent } from "../groups/events.ts";
+import type { ProcedurePath } from "../router.ts";
+
+/** One operation. What its path does not name goes into the query (GET, DELETE) or the JSON body (POST, PUT). */
+export type Operation = {
+  procedure: ProcedurePath;
+  method: "GET" | "POST" | "PUT" | "DELETE";
+  /** Below {@link BASE}; `{name}` is a parameter, one whole segment. */
+  path: `/${string}`;
+  summary: string;
+  description?: string;
+  /** The field of the input in which the path's parameters lie; at its top by default. */
+  inputAt?: "spec";
+  /** What a subscription tells, one at a time, as server-sent events. */
+  event?: z.ZodType;
+};
+
+/** Before every path. */
+export const BASE = "/api/v1";
+
+const GROUP = "/streams/{stream}/groups/{group}";
+
+/** All operations by their id, which is the name that code generators give them. */
+export const operations: Readonly<Record<string, Operation>> = {
+  listGroups: {
+    procedure: "groups.list",
+    method: "GET",
+    path: "/groups",
+    summary: "All groups with their lag",
+  },
+  getGroup: {
+    procedure: "groups.get",
+    method: "GET",
+    path: GROUP,
+    summary: "One group: spec, members, lag",
+  },
+  applyGroup: {
+    procedure: "groups.apply",
+    method: "PUT",
+    path: GROUP,
+    inputAt: "spec",
+    summary: "Make a group, or change it",
+    description:
+      "Makes what the group needs; repeated, it changes nothing. The body is the file that the CLI takes.",
+  },
+  planGroup: {
+    procedure: "groups.plan",
+    method: "POST",
+    path: `${GROUP}/plan`,
+    inputAt: "spec",
+    summary: "What applying a group would change",
+  },
+  deleteGroup: {
+    procedure: "groups.delete",
+    method: "DELETE",
+    path: GROUP,
+    summary: "Delete a group",
+    description: "`confirm` has to be the group's name. With `dry_run` it only tells what would be lost.",
+  },
+  pauseGroup: {
+    procedure: "groups.pause",
+    method: "POST",
+    path: `${GROUP}/pause`,
+    summary: "Let a group take nothing for now",
+  },
+  resumeGroup: {
+    procedure: "groups.resume",
+    method: "POST",
+    path: `${GROUP}/resume`,
+    summary: "Let a paused group go on",
+  },
+  resetGroup: {
+    procedure: "groups.reset",
+    method: "POST",
+    path: `${GROUP}/reset`,
+    summary: "Set a group to a sequence or a time of its stream",
+  },
+  drainMember: {
+    procedure: "groups.drainMember",
+    method: "POST",
+    path: `${GROUP}/members/{member}/drain`,
+    summary: "Let one member finish what it has, and leave",
+  },
+  watchMembers: {
+    procedure: "groups.events",
+    method: "GET",
+    path: "/member-events",
+    summary: "Who joins, leaves and crashes, as it happens",
+    description:
+      "Server-sent events. Who is there when it begins is told first; a line without data comes every 15 s.",
+    event: MemberEvent,
+  },
+  verifyGroup: {
+    procedure: "verify",
+    method: "GET",
+    path: `${GROUP}/account`,
+    summary: "The account of a group: what became of every event",
+    description: "Reads everything the group ever settled: minutes for millions.",
+  },
+  publishOrders: {
+    procedure: "orders.publish",
+    method: "POST",
+    path: "/orders",
+    summary: "Publish order events",
+    description: "An outcome for each, in the order given; one that is refused does not stop the others.",
+  },
+  getOrder: {
+    procedure: "orders.get",
+    method: "GET",
+    path: `${GROUP}/orders/{id}`,
+    summary: "What became of an order in a group",
+  },
+  runDoctor: {
+    procedure: "doctor",
+    method: "GET",
+    path: "/doctor",
+    summary: "What is not as it should be, with reason and fix",
+  },
+  listTokens: {
+    procedure: "tokens.list",
+    method: "GET",
+    path: "/tokens",
+    summary: "All tokens, without their secrets",
+  },
+  createToken: {
+    procedure: "tokens.create",
+    method: "POST",
+    path: "/tokens",
+    summary: "Make a token; its secret is told this once",
+  },
+  revokeToken: {
+    procedure: "tokens.revoke",
+    method: "DELETE",
+    path: "/tokens/{id}",
+    summary: "End a token",
+  },
+  listAudit: {
+    procedure: "audit.list",
+    method: "GET",
+    path: "/audit",
+    summary: "Who did what, and who was not let, the newest first",
+  },
+};

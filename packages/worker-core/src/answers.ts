@@ -1,15 +1,12 @@
-import { createInbox } from "@nats-io/transport-node";
-import type { Subscription } from "@nats-io/transport-node";
+import { Confirms } from "./confirms.ts";
 import type { Connection } from "./connection.ts";
 import type { Turn } from "./turn.ts";
 
-const ackText = new TextEncoder().encode("+ACK");
+const ackText = "+ACK";
 /** Acks in one write at most. */
 const mostAtOnce = 256;
 /** While more messages are in hand an ack waits so long for company, in milliseconds: each write costs as much as a message. */
 const patienceMs = 1;
-/** A confirmation that has not come by then will not come: the ack or the answer was lost with a connection. */
-const confirmMs = 5000;
 
 /**
  * What a member says of its messages: published to their reply subjects, always by hand, because the clients
@@ -35,30 +32,40 @@ export class Answers {
       if (isUp) {
         const replies = this.#lateAcks;
         this.#lateAcks = [];
-        for (const reply of replies) {
-          this.#publish(reply, ackText);
-        }
+        this.#publishAcks(replies, false);
       }
     });
   }
 
-  /**
-   * Publishes an ack; `isLast`: nothing else is in hand, so nothing is worth waiting for.
-   * The promise, where acks are confirmed, resolves when the server has it or cannot say.
-   */
-  ack(reply: string, isLast: boolean): Promise<void> | undefined {
-    if (this.#confirms !== undefined && this.#connection.isUp) {
-      return this.#confirms.ack(reply);
-    }
+  /** Publishes an ack; `isLast`: nothing else is in hand, so nothing is worth waiting for. */
+  ack(reply: string, isLast: boolean): void {
     this.#acks.push(reply);
     if (this.#acks.length >= mostAtOnce) {
-      this.flush();
+      this.flush(true);
     } else if (isLast) {
-      this.#turn.atEnd(this.flush);
+      this.#turn.atEnd(this.#flushAtEnd);
     } else {
-      this.#timer ??= setTimeout(this.flush, patienceMs);
+      this.#timer ??= setTimeout(this.#flushAtEnd, patienceMs);
     }
-    return undefined;
+  }
+
+  /** Where acks are confirmed: those that the server has not answered yet. They keep their place in hand. */
+  get unconfirmed(): number {
+    return this.#confirms === undefined ? 0 : this.#acks.length + this.#confirms.count;
+  }
+
+  /** Calls back when an ack was confirmed, or cannot be any more. */
+  onConfirmed(listener: () => void): void {
+    this.#confirms?.onEnd(listener);
+  }
+
+  /** Resolves when the server has answered the latest ack, or cannot say; undefined where acks are not confirmed. */
+  confirmed(): Promise<void> | undefined {
+    if (this.#confirms === undefined) {
+      return undefined;
+    }
+    this.flush();
+    return this.#confirms.latest();
   }
 
   /** Publishes an answer that is worth nothing later: while disconnected it is dropped. */
@@ -68,8 +75,8 @@ export class Answers {
     }
   }
 
-  /** Publishes the acks that wait. */
-  readonly flush = (): void => {
+  /** Publishes the acks that wait; `isNow`: at once, with what else is to be sent. Default: with the end of this turn. */
+  flush(isNow = false): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const replies = this.#acks;
@@ -81,10 +88,10 @@ export class Answers {
       this.#lateAcks.push(...replies);
       return;
     }
-    for (const reply of replies) {
-      this.#publish(reply, ackText);
-    }
-  };
+    this.#publishAcks(replies, isNow);
+  }
+
+  readonly #flushAtEnd = (): void => this.flush();
 
   close(): void {
     this.flush();
@@ -92,74 +99,23 @@ export class Answers {
     this.#confirms?.close();
   }
 
-  #publish(reply: string, payload: string | Uint8Array): void {
+  #publish(reply: string, payload: string): void {
     if (!this.#connection.nats.isClosed()) {
       this.#connection.nats.publish(reply, payload);
     }
   }
+
+  #publishAcks(replies: readonly string[], isNow: boolean): void {
+    if (this.#connection.nats.isClosed() || replies.length === 0) {
+      return;
+    }
+    const answerTo = this.#confirms;
+    const commands = replies.map((reply) => ackCommand(answerTo ? `${reply} ${answerTo.add()}` : reply));
+    this.#connection.sendText(commands.join(""), isNow);
+  }
 }
 
-/** Acks that the server answers, over one inbox. */
-class Confirms {
-  readonly #connection: Connection;
-  readonly #inbox = createInbox();
-  readonly #subscription: Subscription;
-  readonly #waiting = new Map<string, { resolve: () => void; until: number }>();
-  readonly #stopListening: () => void;
-  #sweep: NodeJS.Timeout | undefined;
-  #count = 0;
-
-  constructor(connection: Connection) {
-    this.#connection = connection;
-    this.#subscription = connection.nats.subscribe(`${this.#inbox}.*`, {
-      callback: (error, msg) => (error === null ? this.#end(msg.subject) : undefined),
-    });
-    this.#stopListening = connection.onChange((isUp) => {
-      if (!isUp) {
-        this.#endAll();
-      }
-    });
-  }
-
-  ack(reply: string): Promise<void> {
-    const own = `${this.#inbox}.${++this.#count}`;
-    const confirmed = new Promise<void>((resolve) =>
-      this.#waiting.set(own, { resolve, until: performance.now() + confirmMs }),
-    );
-    this.#connection.nats.publish(reply, ackText, { reply: own });
-    this.#sweep ??= setTimeout(this.#endOverdue, confirmMs);
-    return confirmed;
-  }
-
-  close(): void {
-    this.#stopListening();
-    this.#endAll();
-    if (!this.#connection.nats.isClosed()) {
-      this.#subscription.unsubscribe();
-    }
-  }
-
-  #end(own: string): void {
-    const waiting = this.#waiting.get(own);
-    this.#waiting.delete(own);
-    waiting?.resolve();
-  }
-
-  readonly #endOverdue = (): void => {
-    for (const [own, { until }] of this.#waiting) {
-      if (until > performance.now()) {
-        break;
-      }
-      this.#end(own);
-    }
-    this.#sweep = this.#waiting.size > 0 ? setTimeout(this.#endOverdue, confirmMs) : undefined;
-  };
-
-  #endAll(): void {
-    clearTimeout(this.#sweep);
-    this.#sweep = undefined;
-    for (const own of this.#waiting.keys()) {
-      this.#end(own);
-    }
-  }
+/** `subjects`: where it goes, and where the server answers, if it is to. */
+function ackCommand(subjects: string): string {
+  return `PUB ${subjects} ${ackText.length}\r\n${ackText}\r\n`;
 }

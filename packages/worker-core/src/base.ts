@@ -62,6 +62,7 @@ export function openBase(
 /** Ends what has timers or subscriptions; the connection goes last. */
 export async function closeBase(base: Base): Promise<void> {
   base.answers.flush();
+  await base.answers.confirmed();
   await base.connection.flush(2000);
   base.answers.close();
   base.hold.close();

@@ -64,7 +64,7 @@ export class Dead {
         throw new Error("a message that is to be run is not decided");
       case "repeat":
         await ledger.join(message, delivery.lookUp);
-        await hold.ack(delivery.held);
+        await hold.ackConfirmed(delivery.held);
         ends.end(delivery, "repeat");
         if (delivery.attempts?.record !== undefined) {
           hold.sendAcks();

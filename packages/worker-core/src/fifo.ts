@@ -13,10 +13,11 @@ export class Fifo<T> {
 
   /** Takes the oldest; undefined when there is none. */
   shift(): T | undefined {
-    const item = this.#items[this.#head];
-    if (this.#head < this.#items.length) {
-      this.#head += 1;
+    if (this.#head === this.#items.length) {
+      return undefined;
     }
+    const item = this.#items[this.#head];
+    this.#head += 1;
     if (this.#head === this.#items.length) {
       this.#items.length = 0;
       this.#head = 0;

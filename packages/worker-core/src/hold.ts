@@ -105,11 +105,17 @@ export class Hold {
     return !held.isReleased;
   }
 
-  /** The message is finished: always sent. Resolves when the server has it, where acks are confirmed. */
-  ack(held: Held): Promise<void> | undefined {
+  /** The message is finished: always sent. */
+  ack(held: Held): void {
     this.release(held);
     held.isAnswered = true;
-    return this.#answers.ack(held.message.reply, this.#held.size === 0);
+    this.#answers.ack(held.message.reply, this.#held.size === 0);
+  }
+
+  /** As `ack`; resolves when the server has it, where acks are confirmed. */
+  ackConfirmed(held: Held): Promise<void> | undefined {
+    this.ack(held);
+    return this.#answers.confirmed();
   }
 
   /** Sends the acks that still wait for company: what is cleaned up after them must not overtake them. */

@@ -83,11 +83,11 @@ export function openMode(name: Mode["name"], parts: ModeParts): Mode {
   const options: SourceOptions = {
     turn: base.turn,
     concurrency: () => spec().concurrency,
-    held: () => intake.count,
+    held: () => intake.count + base.answers.unconfirmed,
     hasFreeSlot: () => intake.hasFreeSlot,
     mayPull: parts.mayPull,
     isFresh: () => base.hold.isFresh,
-    onSend: base.answers.flush,
+    onSend: () => base.answers.flush(true),
     onMessage: (msg) => {
       const message = readMessage(msg, config);
       if (message !== undefined) {
@@ -95,6 +95,7 @@ export function openMode(name: Mode["name"], parts: ModeParts): Mode {
       }
     },
   };
+  base.answers.onConfirmed(() => source?.wake());
   const { stream, group } = config;
   if (name === "push") {
     source = new Push(connection, pushSubject(stream, group), group, options);

@@ -22,6 +22,8 @@ export class Pull implements Source {
   #resumeTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
   #saidStatus = "";
+  /** Messages that came since it was looked whether to ask. */
+  #sinceAsked = 0;
   /** By `performance.now()`; the watchdog asks. */
   lastMessageAt = performance.now();
 
@@ -100,8 +102,8 @@ export class Pull implements Source {
     const isWorthIt = room >= Math.max(1, most / 2) || (room > 0 && outstanding === 0 && hasFreeSlot());
     const lane = isWorthIt ? this.#lanes.find(({ credits }) => credits === 0) : undefined;
     if (lane !== undefined) {
-      onSend();
       lane.ask(this.#subject, Math.min(room, this.#maxBatch));
+      onSend();
     }
   };
 
@@ -121,7 +123,14 @@ export class Pull implements Source {
   readonly #onMessage = (msg: Msg): void => {
     this.lastMessageAt = performance.now();
     this.#options.onMessage(msg);
-    this.wake();
+    this.#sinceAsked += 1;
+    if (this.#sinceAsked < this.#options.concurrency() / 2) {
+      this.wake();
+    } else {
+      // Many come in one read. Were it asked for more only at its end, the server would wait for us and we for it.
+      this.#sinceAsked = 0;
+      this.#ask();
+    }
   };
 
   #onStatus(code: number, description: string): void {

@@ -30,9 +30,9 @@ export class Settlement {
       return this.#invalidResult(delivery, result.error);
     }
     if (ledger.kind === "none" && delivery.attempts?.record === undefined) {
-      const confirmed = hold.ack(delivery.held);
+      hold.ack(delivery.held);
       ends.end(delivery, "done");
-      return confirmed;
+      return undefined;
     }
     return this.#done(delivery, result.value);
   }
@@ -55,7 +55,7 @@ export class Settlement {
       delivery.lookUp = await ledger.lookUpAgain(message, delivery.lookUp);
       if (delivery.lookUp.decision === "repeat") {
         await ledger.join(message, delivery.lookUp);
-        await hold.ack(delivery.held);
+        await hold.ackConfirmed(delivery.held);
         return ends.end(delivery, "repeat");
       }
       // The effect was undone with its transaction: the next delivery makes it again.
@@ -71,7 +71,7 @@ export class Settlement {
     if (ledger.kind !== "none") {
       ends.step("row_done", delivery.message);
     }
-    await hold.ack(delivery.held);
+    await hold.ackConfirmed(delivery.held);
     ends.end(delivery, "done");
     if (delivery.attempts?.record !== undefined) {
       hold.sendAcks();

@@ -68,8 +68,12 @@ export class Slots implements Intake {
       steps.giveBack(held);
       return;
     }
-    this.#waiting.push(held);
-    this.pump();
+    if (this.#isPumping || this.#suspects.length > 0 || !this.hasFreeSlot) {
+      this.#waiting.push(held);
+      this.pump();
+    } else {
+      this.#start(held);
+    }
   }
 
   pump(): void {
@@ -113,6 +117,11 @@ export class Slots implements Intake {
     if (held === undefined) {
       return false;
     }
+    this.#start(held);
+    return true;
+  }
+
+  #start(held: Held): void {
     this.#running.set(held, Date.now());
     try {
       const ready = this.#parts.steps.begin(held);
@@ -125,7 +134,6 @@ export class Slots implements Intake {
       this.#parts.steps.broken(held, error);
       this.#end(held);
     }
-    return true;
   }
 
   async #prepare(held: Held): Promise<void> {

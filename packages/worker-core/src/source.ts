@@ -22,7 +22,7 @@ export interface SourceOptions {
   readonly mayPull: () => boolean;
   /** False while what comes would not look fresh: see `Hold`. */
   readonly isFresh: () => boolean;
-  /** Called before something is sent: what else waits to be sent leaves with it. */
+  /** Called when something is sent: what else waits to be sent leaves with it, at once. */
   readonly onSend: () => void;
   readonly onMessage: (msg: Msg) => void;
 }

@@ -14,8 +14,8 @@ export type WorkerOptions<T extends ZodType> = {
   /** Default: JSON lines on stdout. */
   log?: Logger;
   /**
-   * Ask the server to confirm each ack before its place is given to the next message. Costs about a third of the
-   * speed, and narrows, but does not close, the time in which a killed server forgets an ack. Default: false.
+   * Ask the server to confirm each ack before its place in hand is given to the next message. Costs about a third of
+   * the speed, and narrows, but does not close, the time in which a killed server forgets an ack. Default: false.
    */
   confirmAcks?: boolean;
   /** Silence of a pull, in milliseconds, after which the watchdog asks the server. Default: 30,000. */

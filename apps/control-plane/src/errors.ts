@@ -17,6 +17,7 @@ type TrpcCode = ConstructorParameters<typeof TRPCError>[0]["code"];
 const answers: Record<string, TrpcCode> = {
   nats_down: "SERVICE_UNAVAILABLE",
   nats_error: "BAD_GATEWAY",
+  index_building: "SERVICE_UNAVAILABLE",
   database_down: "SERVICE_UNAVAILABLE",
   database_refused: "BAD_GATEWAY",
   ledger_schema: "PRECONDITION_FAILED",

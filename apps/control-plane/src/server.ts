@@ -7,6 +7,7 @@ import { answer, isRest, refuse } from "./answer.ts";
 import { callerOf } from "./caller.ts";
 import type { Config } from "./config.ts";
 import { allowReading, answerPreflight, isPreflight } from "./cors.ts";
+import { keepIndexes } from "./dead-letters/index/keep.ts";
 import { fail } from "./errors.ts";
 import { refusal } from "./guard.ts";
 import { Database } from "./ledger/database.ts";
@@ -97,6 +98,7 @@ export async function startControlPlane(
     await leave(nats, database);
     throw error;
   }
+  void keepIndexes(nats, log, stop.signal);
   if (config.auth === "tokens") void offerFirstToken(nats, showFirst, { log, signal: stop.signal });
   let closing: Promise<void> | undefined;
   const close = () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { moveDeadLetter, type MoveHooks, type MoveStep } from "../src/dead-letters/move.ts";
 import { replayOne } from "../src/dead-letters/replay.ts";
 import { createTargets } from "../src/dead-letters/target.ts";
-import { findDeadLetter } from "../src/dead-letters/read.ts";
+import { findDeadLetter } from "../src/dead-letters/find.ts";
 import { Ledgers } from "../src/ledger/ledgers.ts";
 import { order, refusalOf, settleDead, settleDone, specOf, startSystem, take } from "./system.ts";
 

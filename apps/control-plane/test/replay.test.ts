@@ -1,6 +1,6 @@
 import { buckets } from "@muster/contracts";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { findDeadLetter } from "../src/dead-letters/read.ts";
+import { findDeadLetter } from "../src/dead-letters/find.ts";
 import { type ReplayStep, replayOne } from "../src/dead-letters/replay.ts";
 import { replay } from "../src/dead-letters/replay-many.ts";
 import { createTargets } from "../src/dead-letters/target.ts";
@@ -317,7 +317,7 @@ describe("deadLetters.list and get", () => {
     const second = await client.deadLetters.list.query({
       stream: "ORDERS",
       limit: 2,
-      cursor: first.next_cursor,
+      cursor: first.next_cursor ?? "",
     });
     expect(second).toMatchObject({ items: [{ id: ids[2] }] });
     expect(second.next_cursor).toBeUndefined();

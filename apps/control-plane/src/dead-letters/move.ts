@@ -4,7 +4,8 @@ import { fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
 import { publish } from "../nats/publish.ts";
 import { claimOf, isHeld, LEASE_MS, MOVER, readClaim, releaseClaim, takeClaim } from "./claim.ts";
-import { type DeadLetter, findDeadLetter, type Shelf } from "./read.ts";
+import { findDeadLetter } from "./find.ts";
+import type { DeadLetter, Shelf } from "./read.ts";
 import { isStillThere, remove } from "./replay.ts";
 
 /** Where a dead letter is now. */

@@ -5,10 +5,8 @@ import {
   dlqFilter,
   dlqStream,
   dlqSubject,
-  isName,
   replayHeaders,
 } from "@muster/contracts";
-import { fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
 import { toRecord } from "../nats/headers.ts";
 import { type Stored, scanStream } from "../nats/scan.ts";
@@ -59,28 +57,6 @@ export async function readDeadLetters(
   return [...found.values()];
 }
 
-/** The dead letter with all its copies, or nothing. The id names its group, which narrows the search. */
-export async function findDeadLetter(
-  nats: Nats,
-  stream: string,
-  id: string,
-  shelf: Shelf = "dead",
-): Promise<DeadLetter | undefined> {
-  const letters = await readDeadLetters(nats, stream, groupOf(id), undefined, shelf);
-  return letters.find((letter) => letter.id === id);
-}
-
-/** The dead letter, or error `not_found`. */
-export async function getStoredDeadLetter(nats: Nats, stream: string, id: string): Promise<DeadLetter> {
-  const letter = await findDeadLetter(nats, stream, id);
-  if (letter === undefined)
-    throw fail(
-      "not_found",
-      `dead letter ${id} is not in ${dlqStream(stream)}: replayed, discarded, or never there`,
-    );
-  return letter;
-}
-
 /** A message of the dead-letter stream as a dead letter; subject before headers, because members may only publish under their own. */
 export function toDeadLetter(stream: string, message: Stored): DeadLetter {
   const headers = toRecord(message.headers);
@@ -109,12 +85,6 @@ function filterOf(
   const isDead = shelf === "dead";
   if (reason === undefined) return isDead ? dlqFilter(stream, group) : archiveFilter(stream, group);
   return (isDead ? dlqSubject : archiveSubject)(stream, group ?? "*", reason);
-}
-
-// dl.<group>.<24 hex>.<seq>.<store time>; groups have no dots. Any other id is looked for in all groups.
-function groupOf(id: string): string | undefined {
-  const group = /^dl\.([^.]+)\.[0-9a-f]{24}\.\d+\.\d+$/.exec(id)?.[1];
-  return group !== undefined && isName(group) ? group : undefined;
 }
 
 function toSequence(text: string | undefined): number {

@@ -5,8 +5,12 @@ import { getStream } from "../groups/streams.ts";
 import type { Ledgers } from "../ledger/ledgers.ts";
 import type { Nats } from "../nats/connection.ts";
 import type { ReplayOptions } from "./check.ts";
-import { type DeadLetter, findDeadLetter, readDeadLetters } from "./read.ts";
+import type { DeadLetterFilter } from "./filter.ts";
+import { countBetween } from "./count.ts";
+import { findDeadLetter } from "./find.ts";
+import type { DeadLetter } from "./read.ts";
 import { type ReplayHooks, type ReplayOutcome, replayOne } from "./replay.ts";
+import { selectDeadLetters } from "./select.ts";
 import { createTargets, type Target } from "./target.ts";
 
 const AT_ONCE = 16;
@@ -15,7 +19,7 @@ const AT_ONCE = 16;
 export type ReplayQuery = { stream: string } & (
   | ({ id: string } & ReplayOptions)
   | {
-      filter: { group?: string | undefined; reason?: string | undefined };
+      filter: DeadLetterFilter;
       limit: number;
       force?: boolean | undefined;
       dry_run?: boolean | undefined;
@@ -34,45 +38,49 @@ export async function replay(
 ): Promise<ReplayReport> {
   const targetOf = createTargets(nats, ledgers, query.stream);
   checkName("stream", query.stream);
-  await getStream(nats, dlqStream(query.stream));
+  const { state } = await getStream(nats, dlqStream(query.stream));
   if ("id" in query) {
     const letter = await findDeadLetter(nats, query.stream, query.id);
     if (letter === undefined) return report([missing(query.id)], 0);
-    return report(await replayAll(nats, targetOf, [letter], query, hooks), 0);
+    return report(await replaySome(nats, targetOf, [letter], query, hooks), 0);
   }
-  if (query.filter.group !== undefined) checkName("group", query.filter.group);
-  const letters = await readDeadLetters(nats, query.stream, query.filter.group, query.filter.reason);
-  const chosen = letters.slice(0, query.limit);
-  const { force, dry_run } = query;
-  return report(
-    await replayAll(nats, targetOf, chosen, { force, dry_run }, hooks),
-    letters.length - chosen.length,
-  );
+  const { stream, filter, limit, force, dry_run } = query;
+  if (filter.group !== undefined) checkName("group", filter.group);
+  const outcomes: ReplayOutcome[] = [];
+  let some: DeadLetter[] = [];
+  let last = 0;
+  const send = async () => {
+    outcomes.push(...(await replaySome(nats, targetOf, some, { force, dry_run }, hooks)));
+    some = [];
+  };
+  for await (const letter of selectDeadLetters(nats, stream, filter)) {
+    const [seq = 0] = letter.sequences;
+    // What came since may have come back from this very replay.
+    if (seq > state.last_seq || outcomes.length + some.length >= limit) break;
+    last = seq;
+    if (some.push(letter) === AT_ONCE) await send();
+  }
+  await send();
+  const isAll = outcomes.length < limit;
+  const more = isAll ? 0 : await countBetween(nats, stream, filter, { after: last, upTo: state.last_seq });
+  return report(outcomes, more);
 }
 
-async function replayAll(
+async function replaySome(
   nats: Nats,
   targetOf: (group: string) => Promise<Target>,
   letters: readonly DeadLetter[],
   options: ReplayOptions & { dry_run?: boolean | undefined },
   hooks: ReplayHooks,
 ): Promise<ReplayOutcome[]> {
-  const outcomes: ReplayOutcome[] = [];
-  for (let i = 0; i < letters.length; i += AT_ONCE) {
-    const some = letters.slice(i, i + AT_ONCE);
-    outcomes.push(
-      ...(await Promise.all(
-        some.map(async (letter) => {
-          try {
-            return await replayOne(nats, letter, await targetOf(letter.group), options, hooks);
-          } catch (error) {
-            return failed(letter.id, error);
-          }
-        }),
-      )),
-    );
-  }
-  return outcomes;
+  const replays = letters.map(async (letter) => {
+    try {
+      return await replayOne(nats, letter, await targetOf(letter.group), options, hooks);
+    } catch (error) {
+      return failed(letter.id, error);
+    }
+  });
+  return await Promise.all(replays);
 }
 
 // What has no code of ours is a fault of the program, or a test's crash: not an outcome.

@@ -17,6 +17,7 @@ import {
   releaseClaim,
   takeClaim,
 } from "./claim.ts";
+import { forget } from "./index/registry.ts";
 import { type DeadLetter, toDeadLetter } from "./read.ts";
 import { sendToMember } from "./send-to-member.ts";
 import type { Target } from "./target.ts";
@@ -130,6 +131,7 @@ export async function isStillThere(nats: Nats, letter: DeadLetter): Promise<bool
 export async function remove(nats: Nats, stream: string, sequence: number): Promise<void> {
   try {
     await nats.jsm.streams.deleteMessage(stream, sequence, false);
+    forget(nats, stream, sequence);
   } catch (error) {
     // Gone already: a replay that took over from us was quicker.
     if (error instanceof JetStreamApiError && (await messageAt(nats, stream, sequence)) === undefined) return;

@@ -1,16 +1,20 @@
 // The dead letters of a filter, one by one in the order of their stream.
-import { covers } from "../groups/subjects.ts";
+import { dlqStream } from "@muster/contracts";
+import { fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
 import type { DeadLetterFilter } from "./filter.ts";
-import { fingerprintOf } from "./normal-error.ts";
-import { type DeadLetter, readDeadLetters, type Shelf } from "./read.ts";
+import { eachRow, matcher } from "./index/filter-rows.ts";
+import { AT_ONCE, readRows } from "./index/read-rows.ts";
+import { deadLetterIndex } from "./index/registry.ts";
+import type { DeadLetter, Shelf } from "./read.ts";
 
 /** `afterSeq`: only those whose first copy lies behind it in the dead-letter stream. `shelf`: default `dead`. */
 export type SelectOptions = { afterSeq?: number | undefined; shelf?: Shelf | undefined };
 
 /**
  * Each dead letter once, with all its copies, ordered by its first sequence in the dead-letter stream: to go on after
- * a stop, give the last one's as `afterSeq`. One that left meanwhile is left out.
+ * a stop, give the last one's as `afterSeq`. One that left meanwhile is left out; those that come meanwhile are at the
+ * end. Waits for the index. Throws `no_stream`, and `changed_meanwhile` when the stream is made again in between.
  */
 export async function* selectDeadLetters(
   nats: Nats,
@@ -18,22 +22,27 @@ export async function* selectDeadLetters(
   filter: DeadLetterFilter,
   { afterSeq = 0, shelf = "dead" }: SelectOptions = {},
 ): AsyncGenerator<DeadLetter> {
-  for (const letter of await readDeadLetters(nats, stream, filter.group, filter.reason, shelf)) {
-    if ((letter.sequences[0] ?? 0) > afterSeq && matches(letter, filter)) yield letter;
+  const index = deadLetterIndex(nats, stream);
+  let after = afterSeq;
+  let of: string | undefined;
+  for (;;) {
+    const { letters, created } = await index.complete("whole");
+    of ??= created;
+    if (of !== created)
+      throw fail("changed_meanwhile", `stream ${dlqStream(stream)} was made again meanwhile; begin again`);
+    const rows: number[] = [];
+    const match = await matcher(letters, filter, shelf);
+    await eachRow(letters, match, { from: letters.rowFrom(after + 1) }, (row) => rows.push(row) < AT_ONCE);
+    const isLast = rows.length < AT_ONCE;
+    const upTo = isLast ? Number.POSITIVE_INFINITY : (letters.seqs[rows.at(-1) ?? 0] ?? 0);
+    const read = await readRows(nats, stream, letters, rows, (letter) => letter, upTo);
+    // A copy that stands for its first may lie behind others of them.
+    yield* read.sort((a, b) => firstOf(a) - firstOf(b));
+    if (isLast) return;
+    after = upTo;
   }
 }
 
-function matches({ headers, storedAt }: DeadLetter, filter: DeadLetterFilter): boolean {
-  const header = (name: string) => headers[`Muster-Dlq-${name}`] ?? "";
-  const error = `${header("Error-Class")}\n${header("Error")}`.toLowerCase();
-  return (
-    (filter.language === undefined || header("Language") === filter.language) &&
-    (filter.version === undefined || header("Version") === filter.version) &&
-    (filter.error === undefined || error.includes(filter.error.toLowerCase())) &&
-    (filter.subject === undefined || covers(filter.subject, header("Subject"))) &&
-    (filter.since === undefined || storedAt >= Date.parse(filter.since)) &&
-    (filter.until === undefined || storedAt < Date.parse(filter.until)) &&
-    (filter.fingerprint === undefined ||
-      fingerprintOf(header("Error-Class"), header("Error")) === filter.fingerprint)
-  );
+function firstOf({ sequences }: DeadLetter): number {
+  return sequences[0] ?? 0;
 }

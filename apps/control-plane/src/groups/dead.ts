@@ -11,8 +11,17 @@ export async function countDead(
   stream: string,
   group?: string,
 ): Promise<Map<string, Record<string, number>>> {
+  return await countSubjects(nats, stream, dlqFilter(stream, group));
+}
+
+/** Messages of a dead-letter stream that a filter of it takes, by group, then by reason. */
+export async function countSubjects(
+  nats: Nats,
+  stream: string,
+  filter: string,
+): Promise<Map<string, Record<string, number>>> {
   const counts = new Map<string, Record<string, number>>();
-  for (const [subject, count] of Object.entries(await subjects(nats, stream, dlqFilter(stream, group)))) {
+  for (const [subject, count] of Object.entries(await subjects(nats, stream, filter))) {
     const [, , , name = "", reason = ""] = subject.split(".");
     counts.set(name, { ...counts.get(name), [reason]: count });
   }

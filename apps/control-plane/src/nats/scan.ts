@@ -1,5 +1,5 @@
 // Reads a stream by sequence without a consumer, because a work queue takes no second one.
-import { createInbox, type Msg, type MsgHdrs } from "@nats-io/nats-core";
+import { createInbox, type Msg, type MsgHdrs, RequestError } from "@nats-io/nats-core";
 import { JetStreamApiError } from "@nats-io/jetstream";
 import { fail } from "../errors.ts";
 import type { Nats } from "./connection.ts";
@@ -40,7 +40,7 @@ export async function* scanStream(
   while (next <= upTo) {
     const batch: Stored[] | "no_direct" = isDirect
       ? await directBatch(nats, stream, next, filter, size)
-      : await single(nats, stream, next, filter);
+      : await single(nats, stream, { seq: next, next_by_subj: filter });
     if (batch === "no_direct") {
       // The stream was made by others without direct access (or is not there): one by one, slower.
       isDirect = false;
@@ -53,10 +53,34 @@ export async function* scanStream(
   }
 }
 
-/** The message at a sequence, or nothing. */
+/** The message at a sequence, or nothing. Throws `no_stream` when the stream is not there. */
 export async function messageAt(nats: Nats, stream: string, seq: number): Promise<Stored | undefined> {
-  for await (const message of scanStream(nats, stream, { from: seq, upTo: seq })) return message;
+  const message = await directGet(nats, stream, seq);
+  if (message !== "no_direct") return message;
+  return (await single(nats, stream, { seq }))[0];
+}
+
+/** The sequence of the first message at or behind `from`, or nothing. */
+export async function nextSequence(nats: Nats, stream: string, from: number): Promise<number | undefined> {
+  for await (const { seq } of scanStream(nats, stream, { from, batch: 1 })) return seq;
   return undefined;
+}
+
+async function directGet(nats: Nats, stream: string, seq: number): Promise<Stored | undefined | "no_direct"> {
+  try {
+    const subject = `$JS.API.DIRECT.GET.${stream}`;
+    const message = await nats.nc.request(subject, JSON.stringify({ seq }), { timeout: TIMEOUT_MS });
+    if (message.headers?.last("Nats-Sequence")) return fromDirect(message);
+    const code = message.headers?.code ?? 0;
+    if (code === 404) return undefined;
+    throw fail(
+      "nats_error",
+      `reading ${seq} of stream ${stream} failed: ${code} ${message.headers?.description ?? ""}`,
+    );
+  } catch (error) {
+    if (error instanceof RequestError && error.isNoResponders()) return "no_direct";
+    throw error;
+  }
 }
 
 function directBatch(
@@ -104,9 +128,12 @@ function directBatch(
   });
 }
 
-async function single(nats: Nats, stream: string, seq: number, filter: string): Promise<Stored[]> {
+async function single(
+  nats: Nats,
+  stream: string,
   // The server knows next_by_subj here too; only the client's type does not.
-  const query = { seq, next_by_subj: filter } as { seq: number };
+  query: { seq: number; next_by_subj?: string },
+): Promise<Stored[]> {
   try {
     const message = await nats.jsm.streams.getMessage(stream, query);
     if (message === null) return [];

@@ -1,22 +1,12 @@
-import { DeadLetterReason } from "@muster/contracts";
 import { z } from "zod";
-import { getDeadLetter } from "../dead-letters/get.ts";
-import { listDeadLetters } from "../dead-letters/list.ts";
+import { DeadLetterFilter } from "../dead-letters/filter.ts";
 import { moveDeadLetter } from "../dead-letters/move.ts";
 import { replay } from "../dead-letters/replay-many.ts";
 import { EventId } from "../event-id.ts";
-import { ledgersOf, operator, viewer, router } from "../trpc.ts";
+import { ledgersOf, operator, router } from "../trpc.ts";
+import { deadLetterReads } from "./dead-letter-reads.ts";
 
 const Id = z.string().min(1).max(1100);
-
-const Selection = z.strictObject({
-  stream: z.string(),
-  group: z.string().optional(),
-  reason: DeadLetterReason.optional(),
-  archived: z.boolean().optional(),
-  cursor: z.int().min(0).optional(),
-  limit: z.int().min(1).max(500).default(100),
-});
 
 const ReplayById = z.strictObject({
   stream: z.string(),
@@ -27,7 +17,7 @@ const ReplayById = z.strictObject({
 
 const ReplayByFilter = z.strictObject({
   stream: z.string(),
-  filter: z.strictObject({ group: z.string().optional(), reason: DeadLetterReason.optional() }),
+  filter: DeadLetterFilter,
   limit: z.int().min(1).max(10_000).default(1000),
   force: z.boolean().optional(),
   dry_run: z.boolean().optional(),
@@ -35,13 +25,7 @@ const ReplayByFilter = z.strictObject({
 
 /** Dead letters: a page of them, one in full, out of the way and back, back to work. */
 export const deadLetters = router({
-  list: viewer
-    .input(Selection)
-    .query(({ ctx, input }) => listDeadLetters(ctx.nats.current(), ledgersOf(ctx), input)),
-
-  get: viewer
-    .input(z.strictObject({ stream: z.string(), id: Id }))
-    .query(({ ctx, input }) => getDeadLetter(ctx.nats.current(), ledgersOf(ctx), input)),
+  ...deadLetterReads,
 
   discard: operator
     .input(z.strictObject({ stream: z.string(), id: Id }))

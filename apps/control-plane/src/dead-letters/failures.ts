@@ -1,0 +1,147 @@
+// Failure groups: dead letters of the same fault, whatever the language, group and reason they died in.
+import { z } from "zod";
+import type { Nats } from "../nats/connection.ts";
+import { eachRow, matcher } from "./index/filter-rows.ts";
+import type { Letters } from "./index/letters.ts";
+import { readRow } from "./index/read-rows.ts";
+import { deadLetterIndex } from "./index/registry.ts";
+import { IndexStatus } from "./index/status.ts";
+import { Selected, selectionOf } from "./list.ts";
+import { fingerprintOf, normalError } from "./normal-error.ts";
+import type { DeadLetter } from "./read.ts";
+
+const Counts = z.record(z.string(), z.int());
+
+/** Dead letters that share a fingerprint. Times are those at which they were stored as dead letters. */
+export const Failure = z.strictObject({
+  fingerprint: z.string(),
+  error: z.string().describe("The error without what differs: numbers, ids, paths, what is quoted"),
+  count: z.int(),
+  first_at: z.string(),
+  last_at: z.string(),
+  example_id: z.string().describe("The latest one"),
+  error_class: z.string().describe("Of the example; other languages have other names for it"),
+  by: z.array(z.strictObject({ language: z.string(), version: z.string(), count: z.int() })),
+  reasons: Counts,
+  groups: Counts,
+});
+export type Failure = z.infer<typeof Failure>;
+
+export const FailuresQuery = Selected.extend({ limit: z.int().min(1).max(500).default(50) });
+
+/** The largest first. `more`: failure groups that the limit left out. */
+export const Failures = z.strictObject({ items: z.array(Failure), more: z.int(), index: IndexStatus });
+export type Failures = z.infer<typeof Failures>;
+
+/** Groups the dead letters of a filter; of each group one letter is read. */
+export async function listFailures(
+  nats: Nats,
+  { limit, ...selected }: z.infer<typeof FailuresQuery>,
+): Promise<Failures> {
+  const { stream, filter, shelf } = selectionOf(selected);
+  const { letters, status } = await deadLetterIndex(nats, stream).view("exact");
+  const match = await matcher(letters, filter, shelf);
+  const faults = new Map<number, { count: number; errors: number[] }>();
+  const errors = await countErrors(letters, match);
+  for (const [error, count] of errors) {
+    const key = faultOf(letters, error);
+    const fault = faults.get(key);
+    if (fault === undefined) faults.set(key, { count, errors: [error] });
+    else {
+      fault.count += count;
+      fault.errors.push(error);
+    }
+  }
+  const largest = [...faults.values()].sort((a, b) => b.count - a.count).slice(0, limit);
+  const details = largest.map(() => new Detail());
+  const detailOf = new Map(largest.flatMap(({ errors: of }, i) => of.map((error) => [error, details[i]])));
+  await eachRow(letters, match, { from: 0 }, (row) =>
+    detailOf.get(letters.errors[row] ?? 0)?.add(letters, row),
+  );
+  const items: Failure[] = [];
+  for (const detail of details) {
+    const example = await latest(nats, stream, letters, detail);
+    // All of them left meanwhile.
+    if (example !== undefined) items.push(detail.failure(letters, example));
+  }
+  return { items, more: faults.size - largest.length, index: status };
+}
+
+// 53 bits of the fingerprint: a number is a cheaper key than a text.
+function faultOf({ fingerprints: [high, low] }: Letters, error: number): number {
+  return (high[error] ?? 0) * 2 ** 21 + ((low[error] ?? 0) >>> 11);
+}
+
+async function countErrors(letters: Letters, match: (row: number) => boolean): Promise<[number, number][]> {
+  const counts = new Uint32Array(letters.errorTexts.size);
+  await eachRow(letters, match, { from: 0 }, (row) => {
+    const error = letters.errors[row] ?? 0;
+    counts[error] = (counts[error] ?? 0) + 1;
+  });
+  const found: [number, number][] = [];
+  for (const [error, count] of counts.entries()) if (count > 0) found.push([error, count]);
+  return found;
+}
+
+/** What is gathered of one failure group; names by their numbers. */
+class Detail {
+  /** The latest rows: one of them may be gone by now. */
+  readonly rows: number[] = [];
+  #first = Number.POSITIVE_INFINITY;
+  #last = 0;
+  #count = 0;
+  readonly #by = new Map<number, number>();
+  readonly #reasons = new Map<number, number>();
+  readonly #groups = new Map<number, number>();
+
+  add(letters: Letters, row: number): void {
+    this.#count++;
+    if (this.rows.push(row) > 2 * EXAMPLES) this.rows.splice(0, EXAMPLES);
+    const time = letters.times[row] ?? 0;
+    this.#first = Math.min(this.#first, time);
+    this.#last = Math.max(this.#last, time);
+    const by = (letters.languages[row] ?? 0) * 2 ** 26 + (letters.versions[row] ?? 0);
+    for (const [counts, key] of [
+      [this.#by, by],
+      [this.#reasons, letters.reasons[row] ?? 0],
+      [this.#groups, letters.groups[row] ?? 0],
+    ] as const)
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+
+  failure({ names }: Letters, example: DeadLetter): Failure {
+    const header = (name: string) => example.headers[`Muster-Dlq-${name}`] ?? "";
+    const named = (counts: Map<number, number>) =>
+      Object.fromEntries(largestFirst(counts).map(([key, count]) => [names.text(key), count]));
+    return {
+      fingerprint: fingerprintOf(header("Error-Class"), header("Error")),
+      error: normalError(header("Error-Class"), header("Error")),
+      count: this.#count,
+      first_at: new Date(this.#first).toISOString(),
+      last_at: new Date(this.#last).toISOString(),
+      example_id: example.id,
+      error_class: header("Error-Class"),
+      by: largestFirst(this.#by).map(([key, count]) => ({
+        language: names.text(Math.floor(key / 2 ** 26)),
+        version: names.text(key % 2 ** 26),
+        count,
+      })),
+      reasons: named(this.#reasons),
+      groups: named(this.#groups),
+    };
+  }
+}
+
+const EXAMPLES = 8;
+
+async function latest(nats: Nats, stream: string, letters: Letters, { rows }: Detail) {
+  for (const row of rows.slice(-EXAMPLES).toReversed()) {
+    const letter = await readRow(nats, stream, letters, row);
+    if (letter !== undefined) return letter;
+  }
+  return undefined;
+}
+
+function largestFirst(counts: Map<number, number>): [number, number][] {
+  return [...counts].sort(([, a], [, b]) => b - a);
+}

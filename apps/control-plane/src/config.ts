@@ -95,7 +95,7 @@ export function isWebSocket(url: string): boolean {
 
 // The very text that is compared: lower case, without a default port, without a path.
 function isOrigin(text: string): boolean {
-  return /^https?:\/\//.test(text) && URL.canParse(text) && new URL(text).origin === text;
+  return /^https?:\/\/[a-z0-9.:[\]-]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 }
 
 function isDatabaseUrl(text: string): boolean {

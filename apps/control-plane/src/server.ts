@@ -58,6 +58,8 @@ export async function startControlPlane(
     createContext: ({ req }) => contextOf(callerOf(req)),
     maxBodySize: MAX_BODY_BYTES,
     allowBatching: false,
+    // Its own Vary would take the place of ours.
+    responseMeta: () => (origins.length === 0 ? {} : { headers: new Headers({ vary: "origin" }) }),
   });
   // A client that sends its request drop by drop must not hold a connection for ever.
   const { headersMs, requestMs } = config.patience ?? { headersMs: 10_000, requestMs: 30_000 };

@@ -3,6 +3,7 @@ import { startNats, waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type MemberEvent, memberEvents, newsOnly } from "../src/groups/events.ts";
 import { bucketStream, getEntry, putEntry } from "../src/nats/bucket.ts";
+import { listen as listenTo } from "./listen.ts";
 import { memberOf, specOf, startPlane, startSystem, startWorker } from "./system.ts";
 
 const ttlMs = 2000;
@@ -21,36 +22,9 @@ afterAll(async () => {
   await system[Symbol.asyncDispose]();
 });
 
-/** The events of a stream of server-sent events, as they come. */
+/** Listens over tRPC. */
 function listen(url: string, input: object = {}) {
-  const stop = new AbortController();
-  const events: MemberEvent[] = [];
-  let isOpen = false;
-  const ended = (async () => {
-    const response = await fetch(`${url}/groups.events?input=${encodeURIComponent(JSON.stringify(input))}`, {
-      headers: { accept: "text/event-stream" },
-      signal: stop.signal,
-    });
-    expect(response.headers.get("content-type")).toContain("text/event-stream");
-    isOpen = true;
-    let text = "";
-    for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
-      text += chunk;
-      const blocks = text.split("\n\n");
-      text = blocks.pop() ?? "";
-      for (const block of blocks) {
-        const data = /^data: (.*)$/m.exec(block)?.[1];
-        if (data !== undefined && !/^event: /m.test(block)) events.push(JSON.parse(data) as MemberEvent);
-      }
-    }
-  })().catch((error: unknown) => {
-    if (!stop.signal.aborted) throw error;
-  });
-  const seen = (event: string, member: string) =>
-    waitFor(`${member} ${event}`, () => events.find((one) => one.event === event && one.member === member), {
-      everyMs: 10,
-    });
-  return { events, seen, ended, isOpen: () => isOpen, [Symbol.dispose]: () => stop.abort() };
+  return listenTo(`${url}/groups.events?input=${encodeURIComponent(JSON.stringify(input))}`);
 }
 
 const put = async (key: string, record: object | "") => {

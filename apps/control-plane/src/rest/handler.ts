@@ -34,6 +34,7 @@ export async function answerRest(
     const route = findRoute(request.method ?? "", path);
     if (route.type === "no_method") response.setHeader("allow", route.allowed.join(", "));
     if (route.type !== "found") throw notFound(route, request.method);
+    checkPlaces(request, route, query);
     const { type } = declaredOf(route.operation.procedure);
     const result: unknown = await callTRPCProcedure({
       router: appRouter,
@@ -65,24 +66,24 @@ async function inputOf(
   { operation, params }: Found,
   { query, maxBodyBytes }: { query: string; maxBodyBytes: number },
 ): Promise<unknown> {
-  const { input } = declaredOf(operation.procedure);
-  if (!hasBody(operation)) {
-    if (
-      Number(request.headers["content-length"] ?? 0) > 0 ||
-      request.headers["transfer-encoding"] !== undefined
-    )
-      throw fail("bad_request", `${operation.method} takes no body; its parameters belong into the query`);
-    if (query !== "" && Object.keys(fieldsOf(input)).length === 0)
-      throw fail("bad_request", `${operation.path} takes no query`);
-    return withParams(fromQuery(new URLSearchParams(query), input), params, operation);
+  const given = hasBody(operation)
+    ? await readBody(request, maxBodyBytes)
+    : fromQuery(new URLSearchParams(query), declaredOf(operation.procedure).input);
+  return withParams(given, params, operation);
+}
+
+/** Refuses what would be passed over: a `dry_run` in the wrong place would be none. */
+function checkPlaces({ headers }: IncomingMessage, { operation }: Found, query: string): void {
+  const { method, path, procedure } = operation;
+  if (hasBody(operation)) {
+    if (query !== "")
+      throw fail("bad_request", `${method} takes no query; its parameters belong into the body, as JSON`);
+    return;
   }
-  // Ignored, a `dry_run` there would be none.
-  if (query !== "")
-    throw fail(
-      "bad_request",
-      `${operation.method} takes no query; its parameters belong into the body, as JSON`,
-    );
-  return withParams(await readBody(request, maxBodyBytes), params, operation);
+  if (Number(headers["content-length"] ?? 0) > 0 || headers["transfer-encoding"] !== undefined)
+    throw fail("bad_request", `${method} takes no body; its parameters belong into the query`);
+  if (query !== "" && Object.keys(fieldsOf(declaredOf(procedure).input)).length === 0)
+    throw fail("bad_request", `${method} ${path} takes no parameters`);
 }
 
 function notFound(route: Exclude<Route, Found>, method = ""): Error {

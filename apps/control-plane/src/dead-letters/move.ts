@@ -1,5 +1,6 @@
 // Discards a dead letter to the archive, and brings it back. Every step may be the last one before a crash.
 import { archiveSubject, checkName, dlqStream, dlqSubject } from "@muster/contracts";
+import { z } from "zod";
 import { fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
 import { publish } from "../nats/publish.ts";
@@ -9,13 +10,16 @@ import type { DeadLetter, Shelf } from "./read.ts";
 import { isStillThere, remove } from "./replay.ts";
 
 /** Where a dead letter is now. */
-export type Moved = {
-  stream: string;
-  id: string;
-  group: string;
-  event_id: string;
-  is: "discarded" | "restored";
-};
+export const Moved = z
+  .strictObject({
+    stream: z.string(),
+    id: z.string(),
+    group: z.string(),
+    event_id: z.string(),
+    is: z.enum(["discarded", "restored"]),
+  })
+  .meta({ id: "Moved" });
+export type Moved = z.infer<typeof Moved>;
 
 /** The points between the steps of a move. */
 export type MoveStep = "claimed" | "published" | "deleted";

@@ -1,5 +1,6 @@
 // Replays by id or by filter, with an outcome for each dead letter.
 import { checkName, dlqStream } from "@muster/contracts";
+import { z } from "zod";
 import { asMusterError } from "../errors.ts";
 import { getStream } from "../groups/streams.ts";
 import type { Ledgers } from "../ledger/ledgers.ts";
@@ -9,7 +10,7 @@ import type { DeadLetterFilter } from "./filter.ts";
 import { countBetween } from "./count.ts";
 import { findDeadLetter } from "./find.ts";
 import type { DeadLetter } from "./read.ts";
-import { type ReplayHooks, type ReplayOutcome, replayOne } from "./replay.ts";
+import { type ReplayHooks, ReplayOutcome, replayOne } from "./replay.ts";
 import { selectDeadLetters } from "./select.ts";
 import { createTargets, type Target } from "./target.ts";
 
@@ -27,7 +28,14 @@ export type ReplayQuery = { stream: string } & (
 );
 
 /** What a replay came to: counts by outcome, and each dead letter's own. `more`: the limit left some out. */
-export type ReplayReport = { counts: Record<string, number>; more: number; outcomes: ReplayOutcome[] };
+export const ReplayReport = z
+  .strictObject({
+    counts: z.record(z.string(), z.int()),
+    more: z.int().describe("Dead letters that the limit left out"),
+    outcomes: z.array(ReplayOutcome),
+  })
+  .meta({ id: "ReplayReport" });
+export type ReplayReport = z.infer<typeof ReplayReport>;
 
 /** Replays what the query names. One that fails does not stop the others. */
 export async function replay(

@@ -1,6 +1,7 @@
 // Sends one dead letter back to the group that failed it. Every step may be the last one before a crash.
 import { dlqStream } from "@muster/contracts";
 import { JetStreamApiError } from "@nats-io/jetstream";
+import { z } from "zod";
 import { asMusterError, fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
 import { publish } from "../nats/publish.ts";
@@ -23,13 +24,28 @@ import { sendToMember } from "./send-to-member.ts";
 import type { Target } from "./target.ts";
 
 /** What became of one dead letter. `held`: another replay of it is under way. `gone`: it left meanwhile. */
-export type ReplayOutcome =
-  | ({ id: string; outcome: "replayed"; event_id: string; replay_number: number } & Place)
-  | { id: string; outcome: "would_replay"; event_id: string; replay_number: number }
-  | { id: string; outcome: "refused" | "held" | "gone" | "failed"; code: string; error: string };
+export const ReplayOutcome = z.union([
+  z.strictObject({ ...went("replayed"), seq: z.int().describe("Its new sequence in the stream") }),
+  z.strictObject({
+    ...went("replayed"),
+    member: z.string().describe("The member of a queue group that has it in hand"),
+  }),
+  z.strictObject(went("would_replay")),
+  z.strictObject({
+    id: z.string(),
+    outcome: z.enum(["refused", "held", "gone", "failed"]),
+    code: z.string(),
+    error: z.string(),
+  }),
+]);
+export type ReplayOutcome = z.infer<typeof ReplayOutcome>;
 
 /** Where it went: its new sequence in the stream, or the member of a queue group that has it in hand. */
 type Place = { seq: number } | { member: string };
+
+function went<T extends string>(outcome: T) {
+  return { id: z.string(), outcome: z.literal(outcome), event_id: z.string(), replay_number: z.int() };
+}
 
 /** The points between the steps of a replay. */
 export type ReplayStep = "claimed" | "published" | "deleted" | "released";

@@ -21,6 +21,7 @@ export type Operation = {
 export const BASE = "/api/v1";
 
 const GROUP = "/streams/{stream}/groups/{group}";
+const LETTERS = "/streams/{stream}/dead-letters";
 
 /** All operations by their id, which is the name that code generators give them. */
 export const operations: Readonly<Record<string, Operation>> = {
@@ -111,6 +112,68 @@ export const operations: Readonly<Record<string, Operation>> = {
     method: "GET",
     path: `${GROUP}/orders/{id}`,
     summary: "What became of an order in a group",
+  },
+  listDeadLetters: {
+    procedure: "deadLetters.list",
+    method: "GET",
+    path: LETTERS,
+    summary: "Dead letters, a page at a time",
+    description: "Every filter that is given has to match; `next_cursor` leads to the next page.",
+  },
+  getDeadLetter: {
+    procedure: "deadLetters.get",
+    method: "GET",
+    path: `${LETTERS}/{id}`,
+    summary: "One dead letter: payload, headers, history",
+  },
+  replayDeadLetter: {
+    procedure: "deadLetters.replay",
+    method: "POST",
+    path: `${LETTERS}/{id}/replay`,
+    summary: "Send a dead letter back to the group that failed it",
+    description: "The answer is 200 whatever became of it: see its `outcome`.",
+  },
+  discardDeadLetter: {
+    procedure: "deadLetters.discard",
+    method: "POST",
+    path: `${LETTERS}/{id}/discard`,
+    summary: "Put a dead letter into the archive",
+  },
+  restoreDeadLetter: {
+    procedure: "deadLetters.restore",
+    method: "POST",
+    path: `${LETTERS}/{id}/restore`,
+    summary: "Bring a dead letter back from the archive",
+  },
+  replayDeadLetters: {
+    procedure: "deadLetters.replay",
+    method: "POST",
+    path: "/streams/{stream}/replays",
+    summary: "Replay the dead letters of a filter, or one whose id no path can hold",
+  },
+  countDeadLetters: {
+    procedure: "deadLetters.count",
+    method: "GET",
+    path: "/streams/{stream}/dead-letter-count",
+    summary: "How many dead letters a filter has",
+  },
+  countByReason: {
+    procedure: "deadLetters.totals",
+    method: "GET",
+    path: "/streams/{stream}/dead-letter-totals",
+    summary: "Dead letters by group and reason, as the server counts them",
+  },
+  listFailures: {
+    procedure: "deadLetters.failures",
+    method: "GET",
+    path: "/streams/{stream}/failures",
+    summary: "Dead letters by fault, whatever the language",
+  },
+  exportDeadLetters: {
+    procedure: "deadLetters.export",
+    method: "GET",
+    path: "/streams/{stream}/dead-letter-export",
+    summary: "Dead letters with their bodies, a page at a time",
   },
   runDoctor: {
     procedure: "doctor",

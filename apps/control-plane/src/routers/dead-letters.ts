@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { DeadLetterFilter } from "../dead-letters/filter.ts";
-import { moveDeadLetter } from "../dead-letters/move.ts";
-import { replay } from "../dead-letters/replay-many.ts";
+import { moveDeadLetter, Moved } from "../dead-letters/move.ts";
+import { replay, ReplayReport } from "../dead-letters/replay-many.ts";
 import { EventId } from "../event-id.ts";
 import { ledgersOf, operator, router } from "../trpc.ts";
 import { deadLetterReads } from "./dead-letter-reads.ts";
@@ -29,17 +29,20 @@ export const deadLetters = router({
 
   discard: operator
     .input(z.strictObject({ stream: z.string(), id: Id }))
+    .output(Moved)
     .mutation(({ ctx, input }) =>
       moveDeadLetter(ctx.nats.current(), { ...input, to: "archive", by: ctx.actor.name }),
     ),
 
   restore: operator
     .input(z.strictObject({ stream: z.string(), id: Id }))
+    .output(Moved)
     .mutation(({ ctx, input }) =>
       moveDeadLetter(ctx.nats.current(), { ...input, to: "dead", by: ctx.actor.name }),
     ),
 
   replay: operator
     .input(z.union([ReplayById, ReplayByFilter]))
+    .output(ReplayReport)
     .mutation(({ ctx, input }) => replay(ctx.nats.current(), ledgersOf(ctx), input)),
 });

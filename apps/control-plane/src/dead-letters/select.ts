@@ -33,13 +33,12 @@ export async function* selectDeadLetters(
     const rows: number[] = [];
     const match = await matcher(letters, filter, shelf);
     await eachRow(letters, match, { from: letters.rowFrom(after + 1) }, (row) => rows.push(row) < AT_ONCE);
-    const isLast = rows.length < AT_ONCE;
-    const upTo = isLast ? Number.POSITIVE_INFINITY : (letters.seqs[rows.at(-1) ?? 0] ?? 0);
-    const read = await readRows(nats, stream, letters, rows, (letter) => letter, upTo);
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    const read = await readRows(nats, stream, letters, rows, (letter) => letter);
     // A copy that stands for its first may lie behind others of them.
     yield* read.sort((a, b) => firstOf(a) - firstOf(b));
-    if (isLast) return;
-    after = upTo;
+    after = letters.seqs[last] ?? after;
   }
 }
 

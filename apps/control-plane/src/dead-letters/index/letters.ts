@@ -1,6 +1,6 @@
 // The dead letters of one stream in columns: some 70 bytes each, texts kept once.
-import { hash as digest, randomBytes } from "node:crypto";
 import { fingerprintOf, MAX_ERROR } from "../normal-error.ts";
+import { IdChains } from "./id-chains.ts";
 import { larger, Texts } from "./texts.ts";
 
 /** What the index keeps of a dead letter; everything else is read from its message. */
@@ -23,8 +23,6 @@ export type Entry = {
 /** Where a row belongs, and, added to it, what it is. `OTHER`: no dead letter at all, which counts as a message only. */
 export const [DEAD, ARCHIVED, OTHER, COPY, GONE] = [0, 1, 2, 4, 8];
 
-const NONE = 0xffffffff;
-
 /** Rows in the order of their sequences; a row keeps its number for as long as this object lives. */
 export class Letters {
   /** All rows, also those that are gone. */
@@ -43,12 +41,7 @@ export class Letters {
   versions = new Uint32Array(1024);
   subjects = new Uint32Array(1024);
   errors = new Uint32Array(1024);
-  #idHashes = [new Uint32Array(1024), new Uint32Array(1024)] as const as [Uint32Array, Uint32Array];
-  /** The next row of the same id hash. */
-  #next = new Uint32Array(1024);
-  /** Open addressing: the first row of an id hash plus 1, or 0. */
-  #heads = new Uint32Array(4096);
-  #ids = 0;
+  readonly #ids = new IdChains();
   /** Rows below it are gone. */
   #floor = 0;
 
@@ -60,9 +53,6 @@ export class Letters {
   /** The two halves of each error text's fingerprint. */
   fingerprints = [new Uint32Array(64), new Uint32Array(64)] as [Uint32Array, Uint32Array];
 
-  // Unknown to others, so that nobody can make two ids that look like one.
-  readonly #salt = randomBytes(16).toString("hex");
-
   /** The last sequence that was added. */
   get lastSeq(): number {
     return this.size === 0 ? 0 : (this.seqs[this.size - 1] ?? 0);
@@ -71,8 +61,8 @@ export class Letters {
   /** Bytes of the columns and texts. */
   get bytes(): number {
     return (
-      this.flags.length * 53 +
-      this.#heads.length * 4 +
+      this.flags.length * 41 +
+      this.#ids.bytes +
       this.names.bytes +
       this.subjectTexts.bytes +
       this.errorTexts.bytes +
@@ -96,7 +86,8 @@ export class Letters {
     this.versions[row] = this.names.add(entry.version);
     this.subjects[row] = this.subjectTexts.add(entry.subject);
     this.errors[row] = this.#addError(entry.errorClass, entry.error);
-    this.#chain(row, entry.id);
+    this.#ids.add(row, entry.id);
+    if (!this.#kin(row).next().done) this.flags[row] = entry.shelf | COPY;
   }
 
   /** Takes the row out; a copy of it takes its place. */
@@ -148,79 +139,25 @@ export class Letters {
 
   /** The rows that may be of an id (its message says whether), each first of its copies. */
   candidates(id: string): number[] {
-    return [...this.#chainOf(...this.#hash(id))]
+    return [...this.#ids.of(id)]
       .filter((row) => ((this.flags[row] ?? GONE) & (COPY | GONE)) === 0)
       .sort((a, b) => a - b);
   }
 
   /** Whether the row was made from a message of this id. */
   isOf(row: number, id: string): boolean {
-    const [high, low] = this.#hash(id);
-    return this.#idHashes[0][row] === high && this.#idHashes[1][row] === low;
+    return this.#ids.is(row, id);
   }
 
   /** The other rows of the same id, group and shelf that are there. */
   *#kin(row: number): Generator<number> {
     const shelf = (this.flags[row] ?? 0) & ARCHIVED;
-    for (const other of this.#chainOf(this.#idHashes[0][row] ?? 0, this.#idHashes[1][row] ?? 0)) {
+    for (const other of this.#ids.like(row)) {
       const isSame =
         ((this.flags[other] ?? GONE) & (GONE | ARCHIVED)) === shelf &&
         this.groups[other] === this.groups[row];
       if (other !== row && isSame) yield other;
     }
-  }
-
-  *#chainOf(high: number, low: number): Generator<number> {
-    let row = (this.#heads[this.#slot(high, low)] ?? 0) - 1;
-    while (row >= 0 && row !== NONE) {
-      yield row;
-      row = this.#next[row] ?? NONE;
-    }
-  }
-
-  #chain(row: number, id: string): void {
-    const [high, low] = this.#hash(id);
-    this.#idHashes[0][row] = high;
-    this.#idHashes[1][row] = low;
-    this.#next[row] = NONE;
-    const slot = this.#slot(high, low);
-    const head = this.#heads[slot] ?? 0;
-    if (head === 0) {
-      this.#heads[slot] = row + 1;
-      this.#ids++;
-      if (this.#ids * 2 > this.#heads.length) this.#rehash();
-      return;
-    }
-    // Right behind the head: no walk through the copies of one that has thousands.
-    this.#next[row] = this.#next[head - 1] ?? NONE;
-    this.#next[head - 1] = row;
-    for (const _ of this.#kin(row)) {
-      this.flags[row] = (this.flags[row] ?? 0) | COPY;
-      return;
-    }
-  }
-
-  #hash(id: string): [number, number] {
-    const bytes = digest("sha1", this.#salt + id, "buffer");
-    return [bytes.readUInt32LE(0), bytes.readUInt32LE(4)];
-  }
-
-  #slot(high: number, low: number): number {
-    const mask = this.#heads.length - 1;
-    let slot = low & mask;
-    for (;;) {
-      const row = (this.#heads[slot] ?? 0) - 1;
-      if (row < 0 || (this.#idHashes[0][row] === high && this.#idHashes[1][row] === low)) return slot;
-      slot = (slot + 1) & mask;
-    }
-  }
-
-  #rehash(): void {
-    const heads = this.#heads;
-    this.#heads = new Uint32Array(heads.length * 2);
-    for (const head of heads)
-      if (head > 0)
-        this.#heads[this.#slot(this.#idHashes[0][head - 1] ?? 0, this.#idHashes[1][head - 1] ?? 0)] = head;
   }
 
   #addError(errorClass: string, error: string): number {
@@ -229,10 +166,7 @@ export class Letters {
     const id = this.errorTexts.add(`${kind}\n${message}`.toLowerCase());
     if (id < known) return id;
     if (id >= this.fingerprints[0].length)
-      this.fingerprints = [
-        larger(this.fingerprints[0], Uint32Array),
-        larger(this.fingerprints[1], Uint32Array),
-      ];
+      this.fingerprints = [larger(this.fingerprints[0]), larger(this.fingerprints[1])];
     const fingerprint = fingerprintOf(kind, message);
     this.fingerprints[0][id] = Number.parseInt(fingerprint.slice(0, 8), 16);
     this.fingerprints[1][id] = Number.parseInt(fingerprint.slice(8), 16);
@@ -240,12 +174,10 @@ export class Letters {
   }
 
   #grow(): void {
-    this.flags = larger(this.flags, Uint8Array);
-    this.seqs = larger(this.seqs, Float64Array);
-    this.times = larger(this.times, Float64Array);
+    this.flags = larger(this.flags);
+    this.seqs = larger(this.seqs);
+    this.times = larger(this.times);
     for (const name of ["groups", "reasons", "languages", "versions", "subjects", "errors"] as const)
-      this[name] = larger(this[name], Uint32Array);
-    this.#idHashes = [larger(this.#idHashes[0], Uint32Array), larger(this.#idHashes[1], Uint32Array)];
-    this.#next = larger(this.#next, Uint32Array);
+      this[name] = larger(this[name]);
   }
 }

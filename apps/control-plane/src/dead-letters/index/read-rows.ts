@@ -1,5 +1,6 @@
 // The messages of rows: what is shown is read from the stream, and what is not there any more is not shown.
 import { dlqStream } from "@muster/contracts";
+import { fail } from "../../errors.ts";
 import type { Nats } from "../../nats/connection.ts";
 import { messageAt } from "../../nats/scan.ts";
 import { type DeadLetter, toDeadLetter } from "../read.ts";
@@ -67,5 +68,8 @@ async function readOne(
   const letter = toDeadLetter(stream, message);
   if (letters.isOf(row, letter.id)) return letter;
   await deadLetterIndex(nats, stream).distrust(letters);
-  return undefined;
+  throw fail(
+    "changed_meanwhile",
+    `stream ${dlqStream(stream)} has other messages than a moment ago; begin again`,
+  );
 }

@@ -137,9 +137,9 @@ export class Texts {
   }
 
   #grow(): void {
-    this.#starts = larger(this.#starts, Uint32Array);
-    this.#lengths = larger(this.#lengths, Uint16Array);
-    this.#hashes = larger(this.#hashes, Uint32Array);
+    this.#starts = larger(this.#starts);
+    this.#lengths = larger(this.#lengths);
+    this.#hashes = larger(this.#hashes);
   }
 
   #rehash(): void {
@@ -154,11 +154,8 @@ export class Texts {
 }
 
 /** The same numbers in an array half as large again. */
-export function larger<T extends Uint8Array | Uint16Array | Uint32Array | Float64Array>(
-  array: T,
-  Type: new (length: number) => T,
-): T {
-  const grown = new Type(Math.ceil(array.length * 1.5));
+export function larger<T extends Uint8Array | Uint16Array | Uint32Array | Float64Array>(array: T): T {
+  const grown = new (array.constructor as new (length: number) => T)(Math.ceil(array.length * 1.5));
   grown.set(array);
   return grown;
 }

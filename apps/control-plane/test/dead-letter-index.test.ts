@@ -1,0 +1,247 @@
+import { cp, rm } from "node:fs/promises";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
+import { startNats, waitFor } from "@muster/testkit";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { countDeadLetters } from "../src/dead-letters/count.ts";
+import { findDeadLetter } from "../src/dead-letters/find.ts";
+import { deadLetterIndex } from "../src/dead-letters/index/registry.ts";
+import { listDeadLetters, ListQuery } from "../src/dead-letters/list.ts";
+import { selectDeadLetters } from "../src/dead-letters/select.ts";
+import { Ledgers } from "../src/ledger/ledgers.ts";
+import type { Nats } from "../src/nats/connection.ts";
+import { makeDlq, storeLetter } from "./dead-letters.ts";
+import { copyDeadLetter } from "./system.ts";
+
+let server: Awaited<ReturnType<typeof startNats>>;
+beforeAll(async () => {
+  server = await startNats();
+});
+afterAll(async () => {
+  await server.stop();
+});
+
+let streams = 0;
+/** A dead-letter stream with letters, and two control planes' views of it: ours, and somebody else's. */
+async function setUp(letters: number, { url = server.url, over = {} }: { url?: string; over?: object } = {}) {
+  const stream = `S${++streams}`;
+  const [ours, other] = [await open(url), await open(url)];
+  await makeDlq(other, stream, over);
+  const ids: string[] = [];
+  for (let i = 0; i < letters; i++) ids.push((await storeLetter(other, { stream })).id);
+  const list = async (nats: Nats = ours) => {
+    const { items, index } = await listDeadLetters(
+      nats,
+      new Ledgers(nats, undefined),
+      ListQuery.parse({ stream, limit: 500 }),
+    );
+    expect(index.state).toBe("ready");
+    return items.map(({ id }) => id);
+  };
+  const count = async (nats: Nats = ours) => {
+    const answer = await countDeadLetters(nats, { stream });
+    expect(answer.index.state).toBe("ready");
+    return answer.count;
+  };
+  return {
+    stream,
+    dlq: `${stream}_DLQ`,
+    ours,
+    other,
+    ids,
+    list,
+    count,
+    async [Symbol.asyncDispose]() {
+      await ours.nc.close();
+      await other.nc.close();
+    },
+  };
+}
+
+async function open(url: string): Promise<Nats> {
+  const nc = await connect({ servers: url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+  return { nc, js: jetstream(nc), jsm: await jetstreamManager(nc, { checkAPI: false }) };
+}
+
+async function isConnected({ ours, other }: { ours: Nats; other: Nats }): Promise<void> {
+  await waitFor("both to be connected again", async () => {
+    await Promise.all([ours, other].map(({ jsm }) => jsm.getAccountInfo()));
+    return true;
+  });
+}
+
+test("a letter that somebody else deleted is on no page and in no count", async () => {
+  await using it = await setUp(6);
+  expect([await it.count(), await it.list()]).toEqual([6, it.ids]);
+  await it.other.jsm.streams.deleteMessage(it.dlq, 3);
+  expect(await it.count()).toBe(5);
+  await it.other.jsm.streams.deleteMessage(it.dlq, 4);
+  expect(await it.list()).toEqual([0, 1, 4, 5].map((i) => it.ids[i]));
+  await it.other.jsm.streams.deleteMessage(it.dlq, 6);
+  expect([await it.count(), await it.list()]).toEqual([3, [0, 1, 4].map((i) => it.ids[i])]);
+});
+
+test("as many come as go, and the count is right all the same", async () => {
+  await using it = await setUp(4);
+  expect(await it.count()).toBe(4);
+  await it.other.jsm.streams.deleteMessage(it.dlq, 2);
+  const { id } = await storeLetter(it.other, { stream: it.stream });
+  expect([await it.count(), await it.list()]).toEqual([4, [it.ids[0], it.ids[2], it.ids[3], id]]);
+});
+
+test("the last one may have been deleted before it was read", async () => {
+  await using it = await setUp(2);
+  expect(await it.count()).toBe(2);
+  for (let i = 0; i < 5; i++) {
+    const { seq } = await storeLetter(it.other, { stream: it.stream });
+    await it.other.jsm.streams.deleteMessage(it.dlq, seq);
+    expect(await it.count()).toBe(2);
+  }
+});
+
+test("what expires, and what is purged, is gone", async () => {
+  await using it = await setUp(5);
+  expect(await it.count()).toBe(5);
+  await it.other.jsm.streams.purge(it.dlq, { keep: 2 });
+  expect([await it.count(), await it.list()]).toEqual([2, it.ids.slice(3)]);
+  await it.other.jsm.streams.update(it.dlq, { max_age: 200_000_000, duplicate_window: 200_000_000 });
+  await waitFor(
+    "the letters to expire",
+    async () => (await it.other.jsm.streams.info(it.dlq)).state.messages === 0,
+  );
+  expect([await it.count(), await it.list()]).toEqual([0, []]);
+  expect(await findDeadLetter(it.ours, it.stream, it.ids[4] ?? "")).toBeUndefined();
+});
+
+test("a stream that was made again has its own letters, with the same sequences", async () => {
+  await using it = await setUp(3);
+  expect(await it.count()).toBe(3);
+  await it.other.jsm.streams.delete(it.dlq);
+  await expect(it.count()).rejects.toMatchObject({ code: "no_stream" });
+  expect(await findDeadLetter(it.ours, it.stream, it.ids[0] ?? "")).toBeUndefined();
+  await makeDlq(it.other, it.stream);
+  const ids: string[] = [];
+  for (let i = 0; i < 3; i++) ids.push((await storeLetter(it.other, { stream: it.stream })).id);
+  expect([await it.count(), await it.list()]).toEqual([3, ids]);
+});
+
+test("messages that are no dead letters disturb no count", async () => {
+  await using own = await startNats();
+  await using it = await setUp(2, { over: { subjects: ["muster.dlq.*.>", "other.>"] }, url: own.url });
+  await it.other.js.publish("other.thing", "x");
+  await it.other.js.publish("muster.dlq.ELSEWHERE.billing.permanent", "x");
+  expect([await it.count(), await it.list()]).toEqual([2, it.ids]);
+  await it.other.jsm.streams.deleteMessage(it.dlq, 3);
+  expect(await it.count()).toBe(2);
+});
+
+test("copies are one letter, found with all of them, and one takes the place of a first that is gone", async () => {
+  await using it = await setUp(3);
+  await copyDeadLetter(it.other, 1, it.stream);
+  await copyDeadLetter(it.other, 1, it.stream);
+  expect([await it.count(), await it.list()]).toEqual([3, it.ids]);
+  const id = it.ids[0] ?? "";
+  expect((await findDeadLetter(it.ours, it.stream, id))?.sequences).toEqual([1, 4, 5]);
+  await it.other.jsm.streams.deleteMessage(it.dlq, 1);
+  expect([await it.list(), await it.count()]).toEqual([[it.ids[1], it.ids[2], id], 3]);
+  expect((await findDeadLetter(it.ours, it.stream, id))?.sequences).toEqual([4, 5]);
+  await it.other.jsm.streams.deleteMessage(it.dlq, 5);
+  expect((await findDeadLetter(it.ours, it.stream, id))?.sequences).toEqual([4]);
+  await it.other.jsm.streams.deleteMessage(it.dlq, 4);
+  expect([await findDeadLetter(it.ours, it.stream, id), await it.count()]).toEqual([undefined, 2]);
+});
+
+test("a first that goes between the choice and the reading is not missed, nor shown twice", async () => {
+  for (const order of ["oldest", "newest"] as const) {
+    await using it = await setUp(3);
+    await copyDeadLetter(it.other, 2, it.stream);
+    await it.list();
+    // Nothing has told the index of it: pages only read what they show.
+    await it.other.jsm.streams.deleteMessage(it.dlq, 2);
+    const query = ListQuery.parse({ stream: it.stream, order });
+    const { items } = await listDeadLetters(it.ours, new Ledgers(it.ours, undefined), query);
+    expect(items.map(({ id }) => id).toSorted()).toEqual(it.ids.toSorted());
+  }
+});
+
+test("goes on when its consumer is deleted under it, and when the server is killed", async () => {
+  await using own = await startNats();
+  await using it = await setUp(3, { url: own.url });
+  expect(await it.count()).toBe(3);
+  for await (const { name } of it.other.jsm.consumers.list(it.dlq))
+    await it.other.jsm.consumers.delete(it.dlq, name);
+  const { id } = await storeLetter(it.other, { stream: it.stream });
+  expect(await it.list()).toEqual([...it.ids, id]);
+  await own.restart();
+  await isConnected(it);
+  await it.other.jsm.streams.deleteMessage(it.dlq, 1);
+  const { id: last } = await storeLetter(it.other, { stream: it.stream });
+  expect([await it.list(), await it.count()]).toEqual([[it.ids[1], it.ids[2], id, last], 4]);
+}, 30_000);
+
+test("notices that a server lost its last messages and gave their sequences to others", async () => {
+  await using own = await startNats();
+  await using it = await setUp(3, { url: own.url });
+  await own.kill();
+  const saved = `${own.storeDir}-saved`;
+  await cp(own.storeDir, saved, { recursive: true });
+  await own.restart();
+  await isConnected(it);
+  const lost = await storeLetter(it.other, { stream: it.stream });
+  expect(await it.list()).toEqual([...it.ids, lost.id]);
+  await own.kill();
+  await rm(own.storeDir, { recursive: true });
+  await cp(saved, own.storeDir, { recursive: true });
+  await rm(saved, { recursive: true });
+  await own.restart();
+  await isConnected(it);
+  const { id, seq } = await storeLetter(it.other, { stream: it.stream });
+  expect(seq).toBe(lost.seq);
+  expect([await it.list(), await it.count()]).toEqual([[...it.ids, id], 4]);
+  expect(await findDeadLetter(it.ours, it.stream, lost.id)).toBeUndefined();
+}, 30_000);
+
+test("says while it is being built how far it is, and is whole after", async () => {
+  await using it = await setUp(300);
+  const building = await deadLetterIndex(it.ours, it.stream).view("whole", 0);
+  expect(building.status).toMatchObject({ state: "building", of: 300 });
+  const { status, letters } = await deadLetterIndex(it.ours, it.stream).complete("exact");
+  expect([status.state, letters.live]).toEqual(["ready", 300]);
+});
+
+test("selects in stream order, goes on behind a sequence, and sees what comes meanwhile", async () => {
+  await using it = await setUp(70);
+  const selected: string[] = [];
+  let last = 0;
+  for await (const { id, sequences } of selectDeadLetters(it.ours, it.stream, { group: "billing" })) {
+    if (selected.push(id) === 40) {
+      last = sequences[0] ?? 0;
+      break;
+    }
+  }
+  await it.other.jsm.streams.deleteMessage(it.dlq, 50);
+  let added: string | undefined;
+  for await (const { id } of selectDeadLetters(
+    it.ours,
+    it.stream,
+    { group: "billing" },
+    { afterSeq: last },
+  )) {
+    selected.push(id);
+    added ??= (await storeLetter(it.other, { stream: it.stream })).id;
+  }
+  expect(selected).toEqual([...it.ids.filter((_, i) => i !== 49), added]);
+});
+
+test("two control planes that delete and look at once see the same in the end", async () => {
+  await using it = await setUp(60);
+  const look = async (nats: Nats) => {
+    for (let i = 0; i < 10; i++) await it.count(nats);
+  };
+  const remove = async () => {
+    for (let seq = 1; seq <= 30; seq++) await it.other.jsm.streams.deleteMessage(it.dlq, seq * 2);
+  };
+  await Promise.all([look(it.ours), look(it.other), remove()]);
+  expect([await it.count(it.ours), await it.count(it.other)]).toEqual([30, 30]);
+  expect(await it.list(it.ours)).toEqual(it.ids.filter((_, i) => i % 2 === 0));
+});

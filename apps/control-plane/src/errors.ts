@@ -39,6 +39,9 @@ const answers: Record<string, TrpcCode> = {
   changed_meanwhile: "CONFLICT",
   held: "CONFLICT",
   begun_replay: "CONFLICT",
+  job_ended: "CONFLICT",
+  too_many_jobs: "PRECONDITION_FAILED",
+  no_canary: "PRECONDITION_FAILED",
   stream_refused: "BAD_GATEWAY",
   not_confirmed: "PRECONDITION_FAILED",
   has_members: "PRECONDITION_FAILED",
@@ -77,7 +80,9 @@ export function toTrpcError(error: TRPCError): TRPCError {
 }
 
 function isUnreachable(error: unknown): boolean {
-  if (error instanceof RequestError) return error.isNoResponders() || error.cause instanceof TimeoutError;
+  // Without a cause: cancelled, because the connection was closed.
+  if (error instanceof RequestError)
+    return error.isNoResponders() || error.cause === undefined || error.cause instanceof TimeoutError;
   return (
     error instanceof TimeoutError ||
     error instanceof NoRespondersError ||

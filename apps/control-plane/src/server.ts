@@ -10,6 +10,7 @@ import { allowReading, answerPreflight, isPreflight } from "./cors.ts";
 import { keepIndexes } from "./dead-letters/index/keep.ts";
 import { fail } from "./errors.ts";
 import { refusal } from "./guard.ts";
+import { JobRunner } from "./jobs/runner.ts";
 import { Database } from "./ledger/database.ts";
 import type { Log } from "./log.ts";
 import { contentType, metricsText } from "./metrics/metrics.ts";
@@ -100,12 +101,13 @@ export async function startControlPlane(
     await leave(nats, database);
     throw error;
   }
+  const jobs = new JobRunner(nats, database, log);
   void keepIndexes(nats, log, stop.signal);
   if (config.auth === "tokens") void offerFirstToken(nats, showFirst, { log, signal: stop.signal });
   let closing: Promise<void> | undefined;
   const close = () => {
     stop.abort();
-    return (closing ??= shut(server, nats, database));
+    return (closing ??= shut(server, jobs).then(() => leave(nats, database)));
   };
   return { url: urlOf(server, config), close, [Symbol.asyncDispose]: close };
 }
@@ -165,14 +167,13 @@ function listen(server: Server, { host, port }: Config): Promise<void> {
   });
 }
 
-async function shut(server: Server, nats: NatsLink, database: Database | undefined): Promise<void> {
+async function shut(server: Server, jobs: JobRunner): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   // A client that does not read, or keeps its connection, is not waited for.
   const impatience = setTimeout(() => server.closeAllConnections(), CLOSE_MS);
-  await closed;
+  await Promise.all([closed, jobs.close()]);
   clearTimeout(impatience);
-  await leave(nats, database);
 }
 
 async function leave(nats: NatsLink, database: Database | undefined): Promise<void> {

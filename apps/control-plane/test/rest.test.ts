@@ -228,6 +228,27 @@ describe("every operation", () => {
     });
   });
 
+  test("answers as the document says: jobs", async () => {
+    const body = { stream: "ORDERS", filter: { group: "billing", reason: "permanent" }, canary: 1, limit: 1 };
+    const { id } = await rest.call<{ id: string }>("createJob", { body });
+    const params = { id };
+    await waitFor("the job", async () => {
+      const query = { count_since: "true" };
+      const job = await rest.call<{ state: string }>("getJob", { params, query });
+      return job.state === "done" && job;
+    });
+    expect(await rest.call("listJobs", { query: { limit: "1" } })).toMatchObject([{ id, state: "done" }]);
+    for (const operation of ["pauseJob", "resumeJob", "cancelJob"]) {
+      expect(await rest.refused(operation, { params })).toMatchObject({ status: 409, code: "job_ended" });
+      rest.called.add(operation);
+    }
+    expect(await rest.refused("getJob", { params: { id: "no-job" } })).toMatchObject({ code: "not_found" });
+    expect(await rest.refused("createJob", { body: { stream: "core", canary: 1 } })).toMatchObject({
+      status: 404,
+      code: "no_stream",
+    });
+  });
+
   test("answers as the document says: tokens and the audit", async () => {
     const body = { name: "a script", role: "viewer", expires_in_days: 1 };
     const { id } = await rest.call<{ id: string }>("createToken", { body });

@@ -6,6 +6,7 @@ export const buckets = {
   attempts: "MUSTER_ATTEMPTS",
   ledger: "MUSTER_LEDGER",
   replays: "MUSTER_REPLAYS",
+  jobs: "MUSTER_JOBS",
 } as const;
 
 /** How long a member's record lives without a heartbeat. */

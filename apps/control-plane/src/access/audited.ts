@@ -1,5 +1,5 @@
 // Carries out a change between its two audit rows.
-import { buckets, groupKey, isName, MusterError } from "@muster/contracts";
+import { buckets, groupKey, isName, MusterError, sha256Hex } from "@muster/contracts";
 import type { Log } from "../log.ts";
 import { getText } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
@@ -20,7 +20,7 @@ export async function audited<T extends Ended>(
 ): Promise<T> {
   const { actor, action, requestId: request_id, input } = about;
   const before = await specOf(nats, input);
-  await writeAudit(nats, { actor, action, request_id, outcome: "begun", asked: input, before });
+  await writeAudit(nats, { actor, action, request_id, outcome: "begun", asked: withoutEdit(input), before });
   const result = await run();
   const after = await specOf(nats, input).catch(() => undefined);
   await afterwards(about, writeAudit(nats, { actor, action, request_id, after, ...outcomeOf(result) }));
@@ -75,6 +75,12 @@ async function specOf(nats: Nats, input: unknown): Promise<unknown> {
   if (!isName(named.stream) || !isName(named.group)) return undefined;
   const text = await getText(nats, buckets.groups, groupKey(named.stream, named.group));
   return text === undefined ? undefined : jsonOr(text);
+}
+
+/** An edited payload is other people's data; what it changed has a row of its own, which is bounded. */
+function withoutEdit(input: unknown): unknown {
+  if (typeof input !== "object" || input === null || !("edit" in input)) return input;
+  return { ...input, edit: { sha256: sha256Hex(JSON.stringify(input.edit)) } };
 }
 
 /** A record that cannot be read must not keep anybody from mending it. */

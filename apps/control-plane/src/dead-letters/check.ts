@@ -1,5 +1,13 @@
 // Whether a dead letter may be replayed, and what would be sent. Changes nothing.
-import { isSubject, replayHeaders, replayNumberOf, replaySubject, sha256Hex } from "@muster/contracts";
+import {
+  isSubject,
+  replayHeaders,
+  replayMsgId,
+  replayNumberOf,
+  replaySubject,
+  sha256Hex,
+} from "@muster/contracts";
+import type { Edit } from "./edit.ts";
 import type { DeadLetter } from "./read.ts";
 import type { Target } from "./target.ts";
 
@@ -12,6 +20,8 @@ export type ReplayOptions = {
   force?: boolean | undefined;
   /** Sends it as an event of its own; the only way for a conflict. */
   as_event_id?: string | undefined;
+  /** Sends it with another payload or other headers. */
+  edit?: Edit | undefined;
 };
 
 /** A replay ready to be sent (to `subject`, or to a member of a queue group), or why there is none. */
@@ -33,6 +43,8 @@ export async function checkReplay(
   if (!isSubject(original))
     return refused("bad_subject", `its subject ${JSON.stringify(original)} cannot be published to`);
   const headers = replayHeaders(letter.headers);
+  // One that Muster did not write may have no id of its own; the server drops two messages of one id.
+  headers["Nats-Msg-Id"] = replayMsgId(letter.id);
   if (options.as_event_id !== undefined) headers["Muster-Event-Id"] = options.as_event_id;
   // A request to a member has a subject of its own.
   if (isOfQueue(target)) headers["Muster-Replay-Subject"] = original;
@@ -88,7 +100,7 @@ async function checkContract(
     ? undefined
     : refused(
         "invalid",
-        `its body is not valid: ${answer.error} (${answer.code}); the publisher must send a corrected one`,
+        `its body is not valid: ${answer.error} (${answer.code}); send it with an edit, or let the publisher send a corrected one`,
       );
 }
 

@@ -21,6 +21,8 @@ export const ReplayRecord = z.object({
   group: z.string(),
   event_id: z.string(),
   as_event_id: z.string().optional(),
+  /** Which edit it is sent with. */
+  edit: z.string().optional(),
   sequence: z.number(),
   store_time: z.string(),
   at: z.string(),
@@ -34,13 +36,14 @@ export type Claim = { key: string; record: ReplayRecord; revision: number };
 /** What a replay claims: which dead letter, and as which event it goes back. */
 export type Claimed = Pick<ReplayRecord, "id" | "group" | "event_id" | "sequence" | "store_time"> & {
   as_event_id?: string;
+  edit?: string;
 };
 
 /** The owner of the claims of moves: one that was killed is not taken for a replay that may have been sent. */
 export const MOVER = "move";
 
 /** What the claim on a dead letter says of it. */
-export function claimOf(letter: DeadLetter): Omit<Claimed, "as_event_id"> {
+export function claimOf(letter: DeadLetter): Omit<Claimed, "as_event_id" | "edit"> {
   return {
     id: letter.id,
     group: letter.group,

@@ -6,6 +6,7 @@ import { asMusterError, fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
 import { publish } from "../nats/publish.ts";
 import { messageAt } from "../nats/scan.ts";
+import { compareStoreTimes } from "../nats/store-time.ts";
 import { type Check, checkReplay, isOfQueue, type ReplayOptions } from "./check.ts";
 import {
   claimOf,
@@ -18,6 +19,7 @@ import {
   releaseClaim,
   takeClaim,
 } from "./claim.ts";
+import { fingerprintOfEdit, withEdit } from "./edit.ts";
 import { forget } from "./index/registry.ts";
 import { type DeadLetter, toDeadLetter } from "./read.ts";
 import { sendToMember } from "./send-to-member.ts";
@@ -47,10 +49,10 @@ function went<T extends string>(outcome: T) {
   return { id: z.string(), outcome: z.literal(outcome), event_id: z.string(), replay_number: z.int() };
 }
 
-/** The points between the steps of a replay. */
-export type ReplayStep = "claimed" | "published" | "deleted" | "released";
+/** The points between the steps of a replay. Behind `checked` nothing has been changed yet. */
+export type ReplayStep = "checked" | "claimed" | "published" | "deleted" | "released";
 
-/** Clock, lease and a hook between the steps; for tests. */
+/** Clock and lease, for tests, and a hook between the steps. */
 export type ReplayHooks = {
   now?: () => number;
   leaseMs?: number;
@@ -73,26 +75,56 @@ export async function replayOne(
   options: ReplayOptions & { dry_run?: boolean | undefined } = {},
   hooks: ReplayHooks = {},
 ): Promise<ReplayOutcome> {
+  const { id, stream } = letter;
+  const edited = options.edit === undefined ? letter : withEdit(letter, options.edit);
+  const edit = options.edit === undefined ? undefined : fingerprintOfEdit(edited);
+  const attempt = { nats, letter: edited, edit, target, options, hooks };
+  // Nearly always nobody has claimed it before, and reading that would cost as much as claiming it.
+  const isPlain = [options.dry_run, options.as_event_id, edit].every((option) => option === undefined);
+  const first = isPlain ? await tryReplay(attempt, { revision: 0 }) : "claimed_before";
+  if (first !== "claimed_before") return first;
+  const outcome = await tryReplay(attempt, await readClaim(nats, stream, id));
+  return outcome === "claimed_before" ? held(id) : outcome;
+}
+
+type Attempt = {
+  nats: Nats;
+  letter: DeadLetter;
+  edit: string | undefined;
+  target: Target;
+  options: ReplayOptions & { dry_run?: boolean | undefined };
+  hooks: ReplayHooks;
+};
+
+/** One try over what is known of its claim. "claimed_before": somebody has claimed it since, or before. */
+async function tryReplay(
+  { nats, letter, edit, target, options, hooks }: Attempt,
+  before: { record?: ReplayRecord; revision: number },
+): Promise<ReplayOutcome | "claimed_before"> {
   const { now = Date.now, leaseMs = LEASE_MS, onStep = () => undefined } = hooks;
   const { id, stream } = letter;
   const { as_event_id } = options;
-  const before = await readClaim(nats, stream, id);
   const check = await checkReplay(letter, target, options, isResumed(before.record, options));
   if (check.type === "refused") return { id, outcome: "refused", code: check.code, error: check.error };
   if (isHeld(before.record, now())) return held(id);
-  const other = await otherEvent(letter, target, before.record, options);
-  if (other !== undefined) return { id, outcome: "refused", code: "begun_as_event", error: other };
+  const other = await otherReplay(letter, target, before.record, { as_event_id, edit });
+  if (other !== undefined) return { id, outcome: "refused", ...other };
   if (options.dry_run === true)
     return { id, outcome: "would_replay", event_id: check.eventId, replay_number: check.replayNumber };
+  await onStep("checked");
 
   const claim = await takeClaim(
     nats,
     stream,
-    { ...claimOf(letter), ...(as_event_id === undefined ? {} : { as_event_id }) },
+    {
+      ...claimOf(letter),
+      ...(as_event_id === undefined ? {} : { as_event_id }),
+      ...(edit === undefined ? {} : { edit }),
+    },
     before,
     { nowMs: now(), leaseMs },
   );
-  if (claim === undefined) return held(id);
+  if (claim === undefined) return "claimed_before";
   await onStep("claimed");
   // Whoever held the claim before us may have finished between our reading and our claim.
   if (!(await isStillThere(nats, letter))) {
@@ -101,7 +133,9 @@ export async function replayOne(
   }
   // Stalled for longer than the lease: somebody else may be at it.
   if (now() >= Date.parse(claim.record.lease_until)) return held(id);
-  const sent = await send(nats, letter, target, check);
+  // Another message of the same id is there already; an edited one must not pass for it.
+  const mayBeThere = edit === undefined || before.record?.edit === edit;
+  const sent = await send(nats, letter, target, { ...check, mayBeThere });
   if ("outcome" in sent) {
     await releaseClaim(nats, claim);
     return sent;
@@ -121,7 +155,7 @@ async function send(
   nats: Nats,
   letter: DeadLetter,
   target: Target,
-  check: Ready,
+  check: Ready & { mayBeThere: boolean },
 ): Promise<Place | ReplayOutcome> {
   const { id, stream, group, body } = letter;
   const failed = (code: string, error: string): ReplayOutcome => ({ id, outcome: "failed", code, error });
@@ -130,7 +164,10 @@ async function send(
     return handed.type === "taken" ? { member: handed.member } : failed(handed.code, handed.error);
   }
   const answer = await publish(nats, check.subject, body, check.headers);
-  if (answer.type === "stored" && answer.stream === stream) return { seq: answer.seq };
+  if (answer.type === "stored" && answer.stream === stream)
+    return answer.duplicate && !check.mayBeThere
+      ? failed("begun_edit", "an earlier replay of it was sent already, and no second one is taken so soon")
+      : { seq: answer.seq };
   if (answer.type === "refused")
     return failed("stream_refused", `stream ${stream} refused it: ${answer.error} (${answer.errCode})`);
   const where = answer.type === "stored" ? `stream ${answer.stream} took it instead` : "no stream took it";
@@ -162,20 +199,30 @@ function isResumed(record: ReplayRecord | undefined, { as_event_id }: ReplayOpti
   return as_event_id !== undefined && record?.state === "claimed" && record.as_event_id === as_event_id;
 }
 
-// A replay that did not finish may have been sent: as another event it would have two effects.
-// Once its own event is done that is decided, and the operator may well want a further one.
-async function otherEvent(
+// A replay that did not finish may have been sent: sent otherwise it would have two effects, or be dropped as a
+// copy of the first. Once its event is done, or has died again, that is decided.
+async function otherReplay(
   letter: DeadLetter,
   target: Target,
   record: ReplayRecord | undefined,
-  { as_event_id }: ReplayOptions,
-): Promise<string | undefined> {
-  if (record?.state !== "claimed" || record.owner === MOVER || record.as_event_id === as_event_id)
-    return undefined;
+  asked: { as_event_id: string | undefined; edit: string | undefined },
+): Promise<{ code: string; error: string } | undefined> {
+  if (record?.state !== "claimed" || record.owner === MOVER) return undefined;
+  const isSameEvent = record.as_event_id === asked.as_event_id;
+  if (isSameEvent && record.edit === asked.edit) return undefined;
   const begun = "an earlier replay of it did not finish and may have been sent; repeat it";
-  if (record.as_event_id !== undefined) return `${begun} with as_event_id ${record.as_event_id}`;
+  if (!isSameEvent && record.as_event_id !== undefined)
+    return { code: "begun_as_event", error: `${begun} with as_event_id ${record.as_event_id}` };
   const row = await target.row(letter.eventId);
-  return row?.status === "done" ? undefined : `${begun} without as_event_id`;
+  const hasDiedSince =
+    row?.status === "dead" && compareStoreTimes(row.store_time, letter.storeTime) > 0 && isSameEvent;
+  if (row?.status === "done" || hasDiedSince) return undefined;
+  return isSameEvent
+    ? {
+        code: "begun_edit",
+        error: `${begun} ${record.edit === undefined ? "without an edit" : "with the same edit, which the audit tells"}`,
+      }
+    : { code: "begun_as_event", error: `${begun} without as_event_id` };
 }
 
 function held(id: string): ReplayOutcome {

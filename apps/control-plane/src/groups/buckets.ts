@@ -20,6 +20,7 @@ const all: readonly Bucket[] = [
   // History, so that the transitions of a row can be looked at.
   { ...plain, name: buckets.ledger, history: 5 },
   { ...plain, name: buckets.replays },
+  { ...plain, name: buckets.jobs },
 ];
 
 /** Makes the buckets that are missing. One that others made is taken as it is when it can serve. */
@@ -28,6 +29,12 @@ export async function provisionBuckets(nats: Nats, replicas: number): Promise<Ch
   for (const bucket of all)
     changes.push({ what: `bucket ${bucket.name}`, change: await provision(nats, bucket, replicas) });
   return changes;
+}
+
+/** Makes one of the buckets where it is missing. */
+export async function provisionBucket(nats: Nats, name: string, replicas: number): Promise<void> {
+  const bucket = all.find((one) => one.name === name);
+  if (bucket !== undefined) await provision(nats, bucket, replicas);
 }
 
 /** What would become of the buckets. */

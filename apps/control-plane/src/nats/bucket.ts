@@ -79,18 +79,30 @@ export async function readBucket(
   bucket: string,
   filter: string,
 ): Promise<Map<string, { value: Uint8Array; revision: number }>> {
-  const prefix = `$KV.${bucket}.`;
   const entries = new Map<string, { value: Uint8Array; revision: number }>();
   try {
-    for await (const message of scanStream(nats, bucketStream(bucket), { filter: prefix + filter })) {
-      const key = message.subject.slice(prefix.length);
-      if (isMarker(message.headers)) entries.delete(key);
-      else entries.set(key, { value: message.data, revision: message.seq });
+    for await (const { key, value, revision } of readChanges(nats, bucket, filter)) {
+      if (value === undefined) entries.delete(key);
+      else entries.set(key, { value, revision });
     }
   } catch (error) {
     if (!isMissing(error)) throw error;
   }
   return entries;
+}
+
+/** What was written to the keys that match `filter`, from a revision on. Throws `no_stream`. */
+export async function* readChanges(
+  nats: Nats,
+  bucket: string,
+  filter: string,
+  from = 1,
+): AsyncGenerator<Entry & { key: string }> {
+  const prefix = `$KV.${bucket}.`;
+  for await (const message of scanStream(nats, bucketStream(bucket), { filter: prefix + filter, from })) {
+    const key = message.subject.slice(prefix.length);
+    yield { key, value: isMarker(message.headers) ? undefined : message.data, revision: message.seq };
+  }
 }
 
 function isMarker(headers: { last(name: string): string } | undefined): boolean {

@@ -104,6 +104,8 @@ async function open(urls: string[]): Promise<NatsConnection> {
     maxReconnectAttempts: -1,
     reconnectTimeWait: RETRY_MS,
     timeout: REQUEST_MS,
+    // Two stack traces for each request cost more than the request.
+    noAsyncTraces: true,
     ...login,
   };
   return isWebSocket(urls[0] ?? "") ? await wsconnect(options) : await connect(options);

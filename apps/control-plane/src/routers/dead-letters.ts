@@ -1,6 +1,8 @@
 import { z } from "zod";
+import { Edit } from "../dead-letters/edit.ts";
 import { DeadLetterFilter } from "../dead-letters/filter.ts";
 import { moveDeadLetter, Moved } from "../dead-letters/move.ts";
+import { replayEdited } from "../dead-letters/replay-edited.ts";
 import { replay, ReplayReport } from "../dead-letters/replay-many.ts";
 import { EventId } from "../event-id.ts";
 import { ledgersOf, operator, router } from "../trpc.ts";
@@ -13,6 +15,7 @@ const ReplayById = z.strictObject({
   id: Id,
   force: z.boolean().optional(),
   as_event_id: EventId.optional(),
+  edit: Edit.optional(),
 });
 
 const ReplayByFilter = z.strictObject({
@@ -44,5 +47,14 @@ export const deadLetters = router({
   replay: operator
     .input(z.union([ReplayById, ReplayByFilter]))
     .output(ReplayReport)
-    .mutation(({ ctx, input }) => replay(ctx.nats.current(), ledgersOf(ctx), input)),
+    .mutation(({ ctx, input }) =>
+      "id" in input && input.edit !== undefined
+        ? replayEdited(
+            ctx.nats.current(),
+            ledgersOf(ctx),
+            { ...input, edit: input.edit },
+            { actor: ctx.actor, requestId: ctx.caller.requestId },
+          )
+        : replay(ctx.nats.current(), ledgersOf(ctx), input),
+    ),
 });

@@ -1,0 +1,107 @@
+// What became of the letters that a job sent first.
+import { dlqFilter, dlqStream, replayFilter, replayMsgId, replayNumberOf } from "@muster/contracts";
+import { toDeadLetter } from "../dead-letters/read.ts";
+import { findConsumer } from "../groups/consumer.ts";
+import { getStream } from "../groups/streams.ts";
+import type { Ledgers } from "../ledger/ledgers.ts";
+import type { Nats } from "../nats/connection.ts";
+import { messageAt, scanStream } from "../nats/scan.ts";
+import { asMusterError } from "../errors.ts";
+import type { Canary, ReplayJob } from "./job.ts";
+
+/**
+ * Looks at the canaries of a job, again and again. A ledger row tells that one is done. Where there is no
+ * ledger, or none that we see, one whose message the group has settled is done when it left no dead letter:
+ * a member publishes that before it gives up the message.
+ */
+export class CanaryWatch {
+  readonly #nats: Nats;
+  readonly #ledgers: () => Ledgers;
+  readonly #stream: string;
+  // The messages of the canaries' events that died since, by group and event.
+  readonly #died = new Map<string, { seq: number; replays: number }[]>();
+  #next: number;
+
+  constructor(nats: Nats, ledgers: () => Ledgers, job: ReplayJob) {
+    this.#nats = nats;
+    this.#ledgers = ledgers;
+    this.#stream = job.stream;
+    this.#next = (job.canaries_after ?? 0) + 1;
+  }
+
+  /** The canaries with the outcomes that are known by now; one that turns out not to have been sent is left out. */
+  async look(canaries: readonly Canary[]): Promise<Canary[]> {
+    const ledgers = this.#ledgers();
+    const { retention } = (await getStream(this.#nats, this.#stream)).config;
+    const settled = await Promise.all(canaries.map((canary) => this.#isSettled(canary, retention)));
+    const rows = await Promise.all(canaries.map((canary) => this.#row(ledgers, canary)));
+    // Last, because what is settled by now has its dead letter by now.
+    await this.#readDeaths(new Set(canaries.map(eventOf)));
+    return canaries.flatMap((canary, i) => {
+      if (canary.outcome !== undefined) return [canary];
+      const row = rows[i];
+      if (this.#hasDied(canary)) return [{ ...canary, outcome: "dead" as const }];
+      if (row === "done") return [{ ...canary, outcome: "done" as const }];
+      if (settled[i] !== true) return [canary];
+      if (row === "unseen") return [{ ...canary, outcome: "done" as const }];
+      return canary.seq === undefined ? [] : [{ ...canary, outcome: "lost" as const }];
+    });
+  }
+
+  /** Whether the group is through with its message, or the message is gone. */
+  async #isSettled({ id, group, seq, outcome }: Canary, retention: string): Promise<boolean> {
+    if (outcome !== undefined) return true;
+    const sequence = seq ?? (await this.#find(group, id));
+    if (sequence === undefined) return true;
+    const message = await messageAt(this.#nats, this.#stream, sequence);
+    // Another one there: the stream was made again.
+    if (message?.headers?.last("Nats-Msg-Id") !== replayMsgId(id)) return true;
+    if (retention !== "limits") return false;
+    const consumer = await findConsumer(this.#nats, this.#stream, group);
+    return (consumer?.ack_floor.stream_seq ?? 0) >= sequence;
+  }
+
+  /** Where a replay lies that a killed control plane sent. */
+  async #find(group: string, id: string): Promise<number | undefined> {
+    const filter = replayFilter(this.#stream, group);
+    for await (const { seq, headers } of scanStream(this.#nats, this.#stream, { filter }))
+      if (headers?.last("Nats-Msg-Id") === replayMsgId(id)) return seq;
+    return undefined;
+  }
+
+  async #row(ledgers: Ledgers, canary: Canary): Promise<"done" | "other" | "unseen"> {
+    const { group, event_id } = canary;
+    if ((await ledgers.kind(this.#stream, group)) === "none") return "unseen";
+    try {
+      const row = await ledgers.row(this.#stream, group, event_id);
+      return row?.status === "done" ? "done" : "other";
+    } catch (error) {
+      const code = asMusterError(error)?.code ?? "";
+      if (/^(no_database|database_refused|ledger_schema)$/.test(code)) return "unseen";
+      throw error;
+    }
+  }
+
+  #hasDied(canary: Canary): boolean {
+    const died = this.#died.get(eventOf(canary)) ?? [];
+    return died.some(({ seq, replays }) =>
+      canary.seq === undefined ? replays >= canary.replay_number : seq === canary.seq,
+    );
+  }
+
+  async #readDeaths(events: ReadonlySet<string>): Promise<void> {
+    const options = { from: this.#next, filter: dlqFilter(this.#stream) };
+    for await (const message of scanStream(this.#nats, dlqStream(this.#stream), options)) {
+      this.#next = message.seq + 1;
+      const { group, seq, eventId, headers } = toDeadLetter(this.#stream, message);
+      const event = eventOf({ group, event_id: eventId });
+      if (!events.has(event)) continue;
+      const replays = replayNumberOf(headers["Muster-Dlq-Replay-Number"]);
+      this.#died.set(event, [...(this.#died.get(event) ?? []), { seq, replays }]);
+    }
+  }
+}
+
+function eventOf({ group, event_id }: Pick<Canary, "group" | "event_id">): string {
+  return `${group} ${event_id}`;
+}

@@ -28,8 +28,8 @@ export type Member = {
   signal(signal: NodeJS.Signals): void;
   /** Stops it, and returns when nothing of it runs any more. */
   stop(): Promise<void>;
-  /** Its end, which the scenario expects from this call on. */
-  ended(): Promise<Ended>;
+  /** Its end, which the scenario expects from this call on; by default it has as long as the scenario. */
+  ended(timeoutMs?: number): Promise<Ended>;
   /** From here on its end is no surprise. */
   mayEnd(): void;
   /** Kills what is left of it. Fails when it left a process behind. */
@@ -117,10 +117,10 @@ export function startMember(
       signalGroup(pid, "SIGSTOP");
       await untilStopped(pid);
     },
-    async ended() {
+    async ended(timeoutMs = endMs) {
       expected = true;
       // The output ends when nobody holds it any more: a process that was left behind would hold it for ever.
-      await waitFor(`${id} to end`, () => hasEnded || !isThere(pid), { timeoutMs: endMs });
+      await waitFor(`${id} to end`, () => hasEnded || !isThere(pid), { timeoutMs });
       if (hasEnded || !(await outlives(pid))) return exited;
       throw leftBehind(id);
     },

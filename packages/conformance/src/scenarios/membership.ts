@@ -2,7 +2,7 @@
 import { jetstreamManager } from "@nats-io/jetstream";
 import { bucketOf } from "../lab/bucket.ts";
 import { buckets, memberKey, memberSubject } from "@muster/contracts";
-import { waitFor } from "../lab/wait.ts";
+import { patienceMs, waitFor } from "../lab/wait.ts";
 import { has, holds, refused, same } from "../expect.ts";
 import { type Scenario, scenario } from "../scenario.ts";
 
@@ -173,7 +173,8 @@ export const membership: Scenario[] = [
       const members = await bucketOf(lab.nc, buckets.members);
       const thief = { ...record, instance: "another-process" };
       await members.put(memberKey(group.stream, group.group, "same"), JSON.stringify(thief));
-      same("its end", await member.ended(), { code: 3, signal: null });
+      // At the next beat it sees it, and it has nothing to finish.
+      same("its end", await member.ended(patienceMs), { code: 3, signal: null });
       same("the record is the other's", (await member.record())?.instance, "another-process");
     },
     { timeoutMs: 45_000 },

@@ -18,7 +18,7 @@ export interface PlayOptions {
   readonly only?: readonly string[] | undefined;
   /** Scenarios at once. Default: the suite's. */
   readonly parallel?: number | undefined;
-  /** Longest wait of a scenario, in seconds. Default: 15, because the failing ones wait for nothing. */
+  /** Longest wait of a scenario, in seconds. Default: 8, because the failing ones wait for nothing. */
   readonly patience?: number | undefined;
   /** Where it is noted which mistakes would have mattered. */
   readonly traceFile?: string | undefined;
@@ -29,7 +29,7 @@ const worker = join(import.meta.dirname, "main.ts");
 
 /** Runs the suite, nothing of it twice, and returns its report. Throws what it said on stderr where there is no report. */
 export async function play(options: PlayOptions): Promise<Played[]> {
-  const { defect, only = [], parallel, patience = 15, traceFile } = options;
+  const { defect, only = [], parallel, patience = 8, traceFile } = options;
   const env = [
     ...(defect === undefined ? [] : [`MUSTER_DEFECT=${defect}`]),
     ...(traceFile === undefined ? [] : [`MUSTER_DEFECT_TRACE=${traceFile}`]),

@@ -5,6 +5,8 @@ import { type Count, type Suite, start, sum } from "./suite.ts";
 
 const goModules = ["packages/worker-core-go", "apps/worker-go"];
 const pyProjects = ["packages/worker-core-py", "apps/worker-py"];
+/** Programs of one file, run by the control plane's tests. */
+const examples = "docs/examples";
 
 /** gofmt, golangci-lint, go vet, and the tests of both modules with the race detector where a C compiler is there. */
 export const go: Suite["run"] = async (show) => {
@@ -19,7 +21,7 @@ export const go: Suite["run"] = async (show) => {
     if (!good) show(`$ ${argv.join(" ")}\n${text}`);
     counts.push({ passed: good ? 1 : 0, failed: good ? 0 : 1, skipped: 0 });
   };
-  await check(["gofmt", "-l", ...goModules], (text) => text.trim() === "");
+  await check(["gofmt", "-l", ...goModules, examples], (text) => text.trim() === "");
   await check([bringGolangciLint(), "run", ...goModules.map((module) => `./${module}/...`)], () => true);
   const race = (await start(["cc", "--version"])).code === 0 ? ["-race"] : [];
   if (race.length === 0) show("no C compiler: the Go tests run without the race detector");
@@ -73,6 +75,9 @@ function plainGo(text: string): string {
 export const py: Suite["run"] = async (show) => {
   const counts: Count[] = [];
   const bin = (name: string): string => join(home, "venv/bin", name);
+  const lint = await start([bin("ruff"), "check", examples]);
+  if (lint.code !== 0) show(lint.text);
+  counts.push({ passed: lint.code === 0 ? 1 : 0, failed: lint.code === 0 ? 0 : 1, skipped: 0 });
   const path = pyProjects.map((project) => join(root, project, "src")).join(":");
   for (const project of pyProjects) {
     const cwd = join(root, project);

@@ -19,12 +19,14 @@ export function cut(text: string, max: number): string {
 }
 
 /** JSON that a terminal can show: what is unsafe is escaped as JSON has it, so it parses to the same. */
-export function safeJson(value: unknown): string {
-  return JSON.stringify(value, null, 2).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu, (character) =>
-    character === "\n"
-      ? character
-      : [...Array(character.length).keys()]
-          .map((i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`)
-          .join(""),
+export function safeJson(value: unknown, indent = 2): string {
+  return JSON.stringify(value, null, indent).replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu,
+    (character) =>
+      character === "\n"
+        ? character
+        : [...Array(character.length).keys()]
+            .map((i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`)
+            .join(""),
   );
 }

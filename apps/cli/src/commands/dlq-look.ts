@@ -1,0 +1,89 @@
+// muster dlq list | count | totals | failures | show | export
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Command } from "commander";
+import type { Client } from "../client.ts";
+import { type Format, print, printLine } from "../output.ts";
+import { safeJson } from "../text.ts";
+import { addFilters, type Filter, filterOf } from "./dlq-filters.ts";
+import { counted, failures, page, totals, view } from "./dlq-views.ts";
+import { toNumber } from "./numbers.ts";
+
+/** How long an export waits when the control plane is still reading the stream. */
+const BUILDING_MS = 500;
+
+type Chosen = Filter & { archived?: boolean };
+type ListOptions = Chosen & { newest?: boolean; cursor?: string; limit?: number };
+
+/** Adds the commands that only look. */
+export function addLooking(dlq: Command, client: () => Client, format: () => Format): void {
+  const command = (name: string, what: string) =>
+    addFilters(dlq.command(name).description(what).argument("<stream>")).option(
+      "--archived",
+      "those that were discarded",
+    );
+
+  command("list", "dead letters, oldest first")
+    .option("--newest", "newest first")
+    .option("--cursor <cursor>", "go on behind the page that gave it")
+    .option("--limit <n>", "at most 500", toNumber)
+    .addHelpText("after", "\nmuster dlq list ORDERS --group billing --error timeout --since 2h")
+    .action(async (stream: string, options: ListOptions) => {
+      const { newest, cursor, limit } = options;
+      const answer = await client().deadLetters.list.query({
+        ...selected(stream, options),
+        ...(newest === true ? { order: "newest" } : {}),
+        ...(cursor === undefined ? {} : { cursor }),
+        ...(limit === undefined ? {} : { limit }),
+      });
+      print(format(), answer, page);
+    });
+
+  command("count", "how many there are").action(async (stream: string, options: Chosen) =>
+    print(format(), await client().deadLetters.count.query(selected(stream, options)), counted),
+  );
+
+  dlq
+    .command("totals")
+    .description("messages by group and reason, as the server counts them")
+    .argument("<stream>")
+    .option("--group <group>")
+    .action(async (stream: string, options: { group?: string }) =>
+      print(format(), await client().deadLetters.totals.query({ stream, ...options }), totals),
+    );
+
+  command("failures", "the same fault in any language as one, the most frequent first")
+    .option("--limit <n>", "at most 500; default 50", toNumber)
+    .action(async (stream: string, options: Chosen & { limit?: number }) => {
+      const limit = options.limit === undefined ? {} : { limit: options.limit };
+      const answer = await client().deadLetters.failures.query({ ...selected(stream, options), ...limit });
+      print(format(), answer, failures);
+    });
+
+  dlq
+    .command("show")
+    .alias("get")
+    .description("one dead letter: payload, headers, history, who replays it")
+    .argument("<stream>")
+    .argument("<id>")
+    .option("--archived", "one that was discarded")
+    .action(async (stream: string, id: string, options: { archived?: boolean }) =>
+      print(format(), await client().deadLetters.get.query({ stream, id, ...options }), view),
+    );
+
+  command("export", "whole dead letters as JSON, one a line, oldest first, the body in base64")
+    .addHelpText("after", "\nmuster dlq export ORDERS --reason invalid > invalid.jsonl")
+    .action(async (stream: string, options: Chosen) => {
+      let cursor: string | undefined;
+      do {
+        const from = cursor === undefined ? {} : { cursor };
+        const answer = await client().deadLetters.export.query({ ...selected(stream, options), ...from });
+        for (const item of answer.items) await printLine(safeJson(item, 0));
+        if (answer.items.length === 0 && answer.next_cursor !== undefined) await sleep(BUILDING_MS);
+        cursor = answer.next_cursor;
+      } while (cursor !== undefined);
+    });
+}
+
+function selected(stream: string, options: Chosen): Parameters<Client["deadLetters"]["count"]["query"]>[0] {
+  return { stream, ...filterOf(options), ...(options.archived === true ? { archived: true } : {}) };
+}

@@ -1,12 +1,5 @@
 // Dead letters as they lie in the stream, copies of one put together.
-import {
-  archiveFilter,
-  archiveSubject,
-  dlqFilter,
-  dlqStream,
-  dlqSubject,
-  replayHeaders,
-} from "@muster/contracts";
+import { archiveFilter, dlqFilter, dlqStream, replayHeaders } from "@muster/contracts";
 import type { Nats } from "../nats/connection.ts";
 import { toRecord } from "../nats/headers.ts";
 import { type Stored, scanStream } from "../nats/scan.ts";
@@ -32,20 +25,24 @@ export type DeadLetter = {
 /** Where a dead letter lies: among those that wait for somebody, or where it was put when it was discarded. */
 export type Shelf = "dead" | "archive";
 
-/** The dead letters of a stream in order, each once, with all its copies. */
+/** What a dead letter is, without what it holds. */
+export type DeadLetterFacts = Omit<DeadLetter, "headers" | "body">;
+
+/**
+ * The dead letters of a stream in order, each once, with all its copies: read from the stream and not from the index,
+ * for an account has to be closed by what is there. Without a stream there are none.
+ */
 export async function readDeadLetters(
   nats: Nats,
   stream: string,
   group?: string,
-  reason?: string,
   shelf: Shelf = "dead",
-): Promise<DeadLetter[]> {
-  const found = new Map<string, DeadLetter>();
+): Promise<DeadLetterFacts[]> {
+  const found = new Map<string, DeadLetterFacts>();
+  const filter = (shelf === "dead" ? dlqFilter : archiveFilter)(stream, group);
   try {
-    for await (const message of scanStream(nats, dlqStream(stream), {
-      filter: filterOf(shelf, stream, group, reason),
-    })) {
-      const letter = toDeadLetter(stream, message);
+    for await (const message of scanStream(nats, dlqStream(stream), { filter })) {
+      const { headers: _, body: __, ...letter } = toDeadLetter(stream, message);
       const first = found.get(letter.id);
       // A copy outlived the dedupe window of the stream; it is the same dead letter.
       if (first === undefined) found.set(letter.id, letter);
@@ -74,17 +71,6 @@ export function toDeadLetter(stream: string, message: Stored): DeadLetter {
     headers,
     body: message.data,
   };
-}
-
-function filterOf(
-  shelf: Shelf,
-  stream: string,
-  group: string | undefined,
-  reason: string | undefined,
-): string {
-  const isDead = shelf === "dead";
-  if (reason === undefined) return isDead ? dlqFilter(stream, group) : archiveFilter(stream, group);
-  return (isDead ? dlqSubject : archiveSubject)(stream, group ?? "*", reason);
 }
 
 function toSequence(text: string | undefined): number {

@@ -1,7 +1,7 @@
 // What the account of a group is made from, read in an order in which nothing can slip through.
 import { eventIdOf, type GroupSpec } from "@muster/contracts";
 import { type ReplayRecord, readClaims } from "../dead-letters/claim.ts";
-import { type DeadLetter, readDeadLetters } from "../dead-letters/read.ts";
+import { type DeadLetterFacts, readDeadLetters } from "../dead-letters/read.ts";
 import { findConsumer } from "../groups/consumer.ts";
 import { filtersOf } from "../groups/consumer-config.ts";
 import { type Figures, figuresOf } from "../groups/figures.ts";
@@ -19,7 +19,7 @@ import { storeTimeOf } from "../nats/store-time.ts";
 export type SourceMessage = { seq: number; storeTime: string; eventId: string; isMine: boolean };
 
 /** A dead letter or archived one; its body is not needed. */
-export type Letter = Pick<DeadLetter, "id" | "group" | "seq" | "storeTime" | "eventId" | "reason">;
+export type Letter = Pick<DeadLetterFacts, "id" | "group" | "seq" | "storeTime" | "eventId" | "reason">;
 
 /** Everything an account needs. Rows, letters and claims are those of all groups of the stream. */
 export type Facts = {
@@ -63,7 +63,7 @@ export async function readFacts(nats: Nats, ledgers: Ledgers, spec: GroupSpec): 
     const eventId = eventIdOf(toRecord(headers), stream, seq, storeTime);
     source.push({ seq, storeTime, eventId, isMine: isCovered(filters, subject) });
   }
-  const letters = (await readDeadLetters(nats, stream)).map(withoutBody);
+  const letters = await readDeadLetters(nats, stream);
   const archived = await readArchive(nats, stream);
   // Before the ledger: what is settled here has its row by then.
   const consumer = await findConsumer(nats, stream, group);
@@ -103,9 +103,5 @@ function namesOf(specs: readonly GroupSpec[], ledger: GroupSpec["ledger"]): stri
 
 /** The archived dead letters of a stream, each once. */
 export async function readArchive(nats: Nats, stream: string): Promise<Letter[]> {
-  return (await readDeadLetters(nats, stream, undefined, undefined, "archive")).map(withoutBody);
-}
-
-function withoutBody({ id, group, seq, storeTime, eventId, reason }: DeadLetter): Letter {
-  return { id, group, seq, storeTime, eventId, reason };
+  return await readDeadLetters(nats, stream, undefined, "archive");
 }

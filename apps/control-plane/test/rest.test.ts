@@ -194,6 +194,32 @@ describe("every operation", () => {
     });
   });
 
+  test("answers as the document says: replay jobs", async () => {
+    // What the last test has sent back.
+    (await take(system.nats)).term();
+    await rest.call("publishOrders", { body: { orders: [{ event: "created", order: order("o-2") }] } });
+    await settleDead(system.nats, await take(system.nats));
+    const body = { stream: "ORDERS", filter: { reason: "exhausted" }, canary: 1, rate_per_second: 10 };
+    const { id } = await rest.call<{ id: string }>("createReplayJob", { body });
+    const params = { id };
+    // Nobody handles its canary, so it waits until it is told otherwise.
+    await waitFor("the job to wait", async () => {
+      const job = await rest.call("getReplayJob", { params, query: { count_since: "true" } });
+      return job["state"] === "waiting_for_canary";
+    });
+    expect(await rest.call("listReplayJobs", { query: { limit: "5" } })).toMatchObject([
+      { id, counts: { selected: 1 } },
+    ]);
+    expect(await rest.call("pauseReplayJob", { params })).toMatchObject({ state: "paused" });
+    expect(await rest.call("resumeReplayJob", { params })).toMatchObject({ state: "running" });
+    expect(await rest.call("cancelReplayJob", { params })).toMatchObject({ state: "cancelled" });
+    expect(await rest.refused("resumeReplayJob", { params })).toMatchObject({
+      status: 409,
+      code: "job_ended",
+    });
+    expect(await rest.refused("getReplayJob", { params: { id: "a/b" } })).toMatchObject({ status: 404 });
+  });
+
   const letterOf = async (id: string) => {
     const headers = toMsgHdrs({ "Muster-Dlq-Id": id, "Muster-Dlq-Subject": "orders.created" });
     await system.nats.js.publish("muster.dlq.ORDERS.billing.invalid", "{}", { headers });

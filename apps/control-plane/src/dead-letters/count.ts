@@ -10,7 +10,7 @@ import { IndexStatus } from "./index/status.ts";
 import { type Selected, selectionOf } from "./list.ts";
 
 /** Dead letters of a filter, each once. */
-export const Counted = z.strictObject({ count: z.int(), index: IndexStatus });
+export const Counted = z.strictObject({ count: z.int(), index: IndexStatus }).meta({ id: "DeadLetterCount" });
 
 /** Counts without reading a message. */
 export async function countDeadLetters(nats: Nats, selected: Selected): Promise<z.infer<typeof Counted>> {
@@ -42,16 +42,18 @@ export async function countBetween(
 }
 
 /** Messages by group and reason; copies of one letter count each. */
-export const Totals = z.strictObject({
-  groups: z.array(
-    z.strictObject({
-      group: z.string(),
-      dead: z.int(),
-      archived: z.int(),
-      by_reason: z.record(z.string(), z.strictObject({ dead: z.int(), archived: z.int() })),
-    }),
-  ),
-});
+export const Totals = z
+  .strictObject({
+    groups: z.array(
+      z.strictObject({
+        group: z.string(),
+        dead: z.int(),
+        archived: z.int(),
+        by_reason: z.record(z.string(), z.strictObject({ dead: z.int(), archived: z.int() })),
+      }),
+    ),
+  })
+  .meta({ id: "DeadLetterTotals" });
 
 /** One stream info for each shelf, whatever the number of letters. */
 export async function totalsOf(

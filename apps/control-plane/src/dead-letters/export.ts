@@ -16,11 +16,13 @@ export const ExportQuery = Selected.extend({
 });
 
 /** Each item is a letter by itself: written one a line they are the export. */
-export const Exported = z.strictObject({
-  items: z.array(DeadLetterContent),
-  next_cursor: z.string().optional(),
-  index: IndexStatus,
-});
+export const Exported = z
+  .strictObject({
+    items: z.array(DeadLetterContent.meta({ id: "DeadLetterContent" })),
+    next_cursor: z.string().optional(),
+    index: IndexStatus,
+  })
+  .meta({ id: "DeadLetterExport" });
 
 /** A page of an export, oldest first; read until there is no `next_cursor`. Ledgers are not asked. */
 export async function exportDeadLetters(

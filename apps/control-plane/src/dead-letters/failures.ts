@@ -30,7 +30,13 @@ export type Failure = z.infer<typeof Failure>;
 export const FailuresQuery = Selected.extend({ limit: z.int().min(1).max(500).default(50) });
 
 /** The largest first. `more`: failure groups that the limit left out. */
-export const Failures = z.strictObject({ items: z.array(Failure), more: z.int(), index: IndexStatus });
+export const Failures = z
+  .strictObject({
+    items: z.array(Failure.meta({ id: "Failure" })),
+    more: z.int().describe("Failure groups that the limit left out"),
+    index: IndexStatus,
+  })
+  .meta({ id: "Failures" });
 export type Failures = z.infer<typeof Failures>;
 
 /** Groups the dead letters of a filter; of each group one letter is read. */

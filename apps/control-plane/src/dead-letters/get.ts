@@ -37,7 +37,9 @@ export const ClaimView = z.strictObject({
   as_event_id: z.string().optional(),
 });
 
-export const DeadLetterView = DeadLetterContent.extend({ claim: ClaimView.optional() });
+export const DeadLetterView = DeadLetterContent.extend({ claim: ClaimView.optional() }).meta({
+  id: "DeadLetter",
+});
 export type DeadLetterView = z.infer<typeof DeadLetterView>;
 
 /** The dead letter, or error `not_found`. `archived`: one that was discarded. */

@@ -26,11 +26,13 @@ export const ListQuery = Selected.extend({
 });
 
 /** Without `next_cursor` it is the last one. */
-export const DeadLetterPage = z.strictObject({
-  items: z.array(DeadLetterLine),
-  next_cursor: z.string().optional(),
-  index: IndexStatus,
-});
+export const DeadLetterPage = z
+  .strictObject({
+    items: z.array(DeadLetterLine.meta({ id: "DeadLetterLine" })),
+    next_cursor: z.string().optional(),
+    index: IndexStatus,
+  })
+  .meta({ id: "DeadLetterPage" });
 export type DeadLetterPage = z.infer<typeof DeadLetterPage>;
 
 /** A page of dead letters; only its own messages are read. */

@@ -11,14 +11,20 @@ const Sequence = z.int().min(0);
 export const JobInput = z.strictObject({
   stream: z.string().max(60),
   filter: DeadLetterFilter.default({}),
-  /** Replays parked letters too. It never overrules the contract. */
-  force: z.boolean().default(false),
-  /** At most so many letters; without one, all. */
-  limit: z.int().min(1).max(1_000_000_000).optional(),
-  /** Letters sent a second; without one, as fast as it goes. */
-  rate_per_second: z.number().min(0.01).max(100_000).optional(),
-  /** So many letters go first, and the others only when each of them is done. */
-  canary: z.int().min(1).max(MOST_CANARIES).optional(),
+  force: z.boolean().default(false).describe("Replays parked letters too. It never overrules the contract"),
+  limit: z.int().min(1).max(1_000_000_000).optional().describe("At most so many letters; without one, all"),
+  rate_per_second: z
+    .number()
+    .min(0.01)
+    .max(100_000)
+    .optional()
+    .describe("Letters sent a second; without one, as fast as it goes"),
+  canary: z
+    .int()
+    .min(1)
+    .max(MOST_CANARIES)
+    .optional()
+    .describe("So many letters go first, and the others only when each of them is done"),
 });
 export type JobInput = z.infer<typeof JobInput>;
 

@@ -20,12 +20,13 @@ export const JobView = ReplayJob.omit({
   open: true,
 })
   .extend({
-    /** Letters that are tried again: another replay holds them, or they could not be sent just now. */
-    open: z.int(),
-    /** Letters that are under way, or were when their control plane was killed. */
-    noted: z.int(),
-    /** Whether a control plane works on it now. */
-    is_held: z.boolean(),
+    open: z
+      .int()
+      .describe(
+        "Letters that are tried again: another replay holds them, or they could not be sent just now",
+      ),
+    noted: z.int().describe("Letters that are under way, or were when their control plane was killed"),
+    is_held: z.boolean().describe("Whether a control plane works on it now"),
     since: Since.optional(),
   })
   .meta({ id: "Job" });

@@ -93,7 +93,7 @@ function describe(id: string, operation: Operation, components: Components): Des
   };
 }
 
-const tagNames: Record<string, string> = { deadLetters: "dead letters" };
+const tagNames: Record<string, string> = { deadLetters: "dead letters", jobs: "replay jobs" };
 
 function tagOf({ procedure }: Operation): string {
   const [router = ""] = procedure.split(".");

@@ -22,6 +22,7 @@ export const BASE = "/api/v1";
 
 const GROUP = "/streams/{stream}/groups/{group}";
 const LETTERS = "/streams/{stream}/dead-letters";
+const JOB = "/replay-jobs/{id}";
 
 /** All operations by their id, which is the name that code generators give them. */
 export const operations: Readonly<Record<string, Operation>> = {
@@ -212,6 +213,42 @@ export const operations: Readonly<Record<string, Operation>> = {
     method: "POST",
     path: "/jobs/{id}/cancel",
     summary: "End a job; what was not sent lies where it lay",
+  },
+  createReplayJob: {
+    procedure: "jobs.create",
+    method: "POST",
+    path: "/replay-jobs",
+    summary: "Replay the dead letters of a filter in the background",
+  },
+  listReplayJobs: {
+    procedure: "jobs.list",
+    method: "GET",
+    path: "/replay-jobs",
+    summary: "The replay jobs, the latest first",
+  },
+  getReplayJob: {
+    procedure: "jobs.get",
+    method: "GET",
+    path: JOB,
+    summary: "One replay job, how far it is",
+  },
+  pauseReplayJob: {
+    procedure: "jobs.pause",
+    method: "POST",
+    path: `${JOB}/pause`,
+    summary: "Let a replay job rest",
+  },
+  resumeReplayJob: {
+    procedure: "jobs.resume",
+    method: "POST",
+    path: `${JOB}/resume`,
+    summary: "Let a replay job go on",
+  },
+  cancelReplayJob: {
+    procedure: "jobs.cancel",
+    method: "POST",
+    path: `${JOB}/cancel`,
+    summary: "End a replay job; what is sent stays sent",
   },
   runDoctor: {
     procedure: "doctor",

@@ -1,7 +1,6 @@
 // Answers that need no procedure.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { callerOf } from "./caller.ts";
-import { BASE } from "./rest/operations.ts";
 import { problemOf, sendProblem } from "./rest/problem.ts";
 
 /** Answers with JSON. */
@@ -12,7 +11,7 @@ export function answer(response: ServerResponse, status: number, body: unknown):
 
 /** Whether a request is for the REST interface. */
 export function isRest(request: IncomingMessage): boolean {
-  return (request.url ?? "").startsWith(`${BASE}/`);
+  return /^\/api(?:[/?]|$)/.test(request.url ?? "");
 }
 
 /** Refuses a request in the form that its interface has for errors. */

@@ -31,11 +31,12 @@ export function refusal(
   const { method = "" } = request;
   const methods = isOfRest ? ["GET", "POST", "PUT", "DELETE"] : ["GET", "POST"];
   if (!methods.includes(method)) {
-    const message = isOfRest ? `there are ${methods.join(", ")}` : "queries are GET, mutations POST";
+    // Each path of REST has methods of its own, which it tells.
+    if (isOfRest) return undefined;
     return {
       status: 405,
       code: "method_not_supported",
-      message: `method ${method} is not supported; ${message}`,
+      message: `method ${method} is not supported; queries are GET, mutations POST`,
     };
   }
   if ((request.url ?? "").length > MAX_URL) {

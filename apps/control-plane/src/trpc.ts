@@ -3,7 +3,7 @@ import { initTRPC } from "@trpc/server";
 import { type Access, type Caller, forbidden } from "./access/access.ts";
 import { audited, auditRefusal } from "./access/audited.ts";
 import { allows, type Role } from "./access/roles.ts";
-import { giveBackAfter } from "./access/streams.ts";
+import { endingWith } from "./access/streams.ts";
 import { answerOf } from "./error-answer.ts";
 import { toTrpcError } from "./errors.ts";
 import type { Log } from "./log.ts";
@@ -93,11 +93,12 @@ const withAccess = withErrors.use(async ({ ctx, path, type, meta, signal, getRaw
   }
   const withActor = () => next({ ctx: { ...ctx, actor } });
   if (type === "subscription") {
-    const giveBack = access.stream(actor);
-    const result = await withActor();
+    const place = access.stream(() => nats.current(), actor, caller);
+    const stopping = AbortSignal.any([ctx.stopping, place.signal]);
+    const result = await next({ ctx: { ...ctx, actor, stopping } });
     if (result.ok)
-      return { ...result, data: giveBackAfter(result.data as AsyncIterable<unknown>, giveBack, signal) };
-    giveBack();
+      return { ...result, data: endingWith(result.data as AsyncIterable<unknown>, place.end, signal) };
+    place.end();
     return result;
   }
   if (type !== "mutation" || meta?.isReading === true) return withActor();

@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
 import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createToken } from "../src/access/tokens.ts";
+import { createToken, revokeToken } from "../src/access/tokens.ts";
 import { createLog } from "../src/log.ts";
 import { startControlPlane } from "../src/server.ts";
 import { specOf, startSystem } from "./system.ts";
@@ -223,10 +223,28 @@ describe("streams", () => {
       expect(response.status).toBe(429);
     }
     for (const { close } of [...streams, other]) close();
-    await waitFor("all 32 places", async () => {
+    await waitFor("all 32 places of ada", async () => {
       const next = await Promise.all(Array.from({ length: 32 }, () => open(rest, tokens.ada)));
       for (const { close } of next) close();
       return next.every(({ response }) => response.status === 200);
     });
+  });
+
+  test.each([trpc, rest])("end soon after their token does (%s)", async (path) => {
+    const { token = "", id = "" } = (await createToken(system.nats, { name: "eve", role: "viewer" })) ?? {};
+    // Opened first, it would be sent away first.
+    const stays = await open(path, tokens.bob);
+    let isClosed = false;
+    const bobs = stays.response.text().then(
+      () => (isClosed = true),
+      () => undefined,
+    );
+    const { response } = await open(path, token);
+    await revokeToken(system.nats, id);
+    // Ends by itself: reading to its end is the wait.
+    expect(await response.text()).not.toContain("unauthorized");
+    expect(isClosed).toBe(false);
+    stays.close();
+    await bobs;
   });
 });

@@ -311,7 +311,8 @@ describe("a request", () => {
     ["a prototype's name", ["GET", "/__proto__"], { status: 404, code: "no_path" }],
     ["another method", ["POST", "/groups", "{}", json], { status: 405, allow: "GET" }],
     ["GET on a change", ["GET", `${group}/pause`], { status: 405, allow: "POST" }],
-    ["an unknown method", ["PATCH", group, "{}", json], { status: 405 }],
+    ["an unknown method", ["PATCH", group, "{}", json], { status: 405, allow: "GET, PUT, DELETE" }],
+    ["OPTIONS of no page", ["OPTIONS", "/groups"], { status: 405, allow: "GET" }],
     ["an id that cannot be decoded", ["GET", "/streams/%zz/groups/x"], { status: 400, code: "bad_path" }],
     ["bytes that are no UTF-8", ["GET", "/streams/%ff/groups/x"], { status: 400, code: "bad_path" }],
     ["a name with a slash", ["GET", "/streams/a%2Fb/groups/x"], { status: 400, code: "bad_name" }],
@@ -343,6 +344,21 @@ describe("a request", () => {
     const answered = await send(...sent);
     expect(answered).toMatchObject({ ...told, detail: expect.any(String), request_id: "mine" });
     expect(JSON.stringify(answered)).not.toMatch(/\.ts:\d|node_modules|ZodError/);
+  });
+
+  test("outside of the version is answered as one within", async () => {
+    for (const path of ["/api", "/api/v1", "/api/v1?x", "/api/v2/groups"])
+      expect(await (await fetch(plane.url + path)).json()).toMatchObject({ status: 404, code: "no_path" });
+  });
+
+  test("without a token is told how to log in, one too often when to come again", async () => {
+    const seen = new Set<string>();
+    await waitFor("both", async () => {
+      const { status, headers } = await fetch(`${plane.url}/api/v1/groups`);
+      seen.add([status, headers.get("www-authenticate"), headers.get("retry-after")].join(" "));
+      return seen.size === 2;
+    });
+    expect(seen).toEqual(new Set(["401 Bearer ", "429  1"]));
   });
 
   test("has the same audit rows as by tRPC", async () => {

@@ -25,20 +25,32 @@ export class StreamLimit {
   }
 }
 
-/** The same events, with the place given back when they end or the one who listens leaves. */
-export function giveBackAfter<T>(
+/** The same events, with `end` run when they end or the one who listens leaves. */
+export function endingWith<T>(
   events: AsyncIterable<T>,
-  giveBack: () => void,
+  end: () => void,
   signal: AbortSignal | undefined,
 ): AsyncIterable<T> {
   // Whoever left before the first event never asks for it, and the generator never runs.
-  if (signal?.aborted === true) giveBack();
-  else signal?.addEventListener("abort", giveBack, { once: true });
+  if (signal?.aborted === true) end();
+  else signal?.addEventListener("abort", end, { once: true });
   return (async function* () {
     try {
       yield* events;
     } finally {
-      giveBack();
+      end();
     }
   })();
+}
+
+/** Asks now and then whether somebody may stay. The signal aborts once they may not; `stop` ends the asking. */
+export function watchLeave(
+  mayStay: () => Promise<boolean>,
+  everyMs: number,
+): { signal: AbortSignal; stop: () => void } {
+  const left = new AbortController();
+  const asking = setInterval(() => {
+    void mayStay().then((may) => (may ? undefined : left.abort()));
+  }, everyMs);
+  return { signal: left.signal, stop: () => clearInterval(asking) };
 }

@@ -14,7 +14,8 @@ import { type ReplayHooks, ReplayOutcome, replayOne } from "./replay.ts";
 import { selectDeadLetters } from "./select.ts";
 import { createTargets, type Target } from "./target.ts";
 
-const AT_ONCE = 16;
+/** Letters under way at once; more made it no faster. */
+const AT_ONCE = 64;
 
 /** One dead letter by id, or those of a selection frozen when it begins, oldest first. */
 export type ReplayQuery = { stream: string } & (
@@ -50,45 +51,51 @@ export async function replay(
   if ("id" in query) {
     const letter = await findDeadLetter(nats, query.stream, query.id);
     if (letter === undefined) return report([missing(query.id)], 0);
-    return report(await replaySome(nats, targetOf, [letter], query, hooks), 0);
+    return report([await replayOrFail(nats, targetOf, letter, query, hooks)], 0);
   }
   const { stream, filter, limit, force, dry_run } = query;
   if (filter.group !== undefined) checkName("group", filter.group);
+  const letters = selectDeadLetters(nats, stream, filter);
   const outcomes: ReplayOutcome[] = [];
-  let some: DeadLetter[] = [];
+  let chosen = 0;
   let last = 0;
-  const send = async () => {
-    outcomes.push(...(await replaySome(nats, targetOf, some, { force, dry_run }, hooks)));
-    some = [];
+  let isOver = false;
+  const work = async () => {
+    while (!isOver && chosen < limit) {
+      const place = chosen++;
+      const { value: letter } = await letters.next();
+      const [seq = 0] = letter?.sequences ?? [];
+      // What came since may have come back from this very replay.
+      if (letter === undefined || seq > state.last_seq) {
+        isOver = true;
+        return;
+      }
+      last = Math.max(last, seq);
+      try {
+        outcomes[place] = await replayOrFail(nats, targetOf, letter, { force, dry_run }, hooks);
+      } catch (error) {
+        isOver = true;
+        throw error;
+      }
+    }
   };
-  for await (const letter of selectDeadLetters(nats, stream, filter)) {
-    const [seq = 0] = letter.sequences;
-    // What came since may have come back from this very replay.
-    if (seq > state.last_seq || outcomes.length + some.length >= limit) break;
-    last = seq;
-    if (some.push(letter) === AT_ONCE) await send();
-  }
-  await send();
-  const isAll = outcomes.length < limit;
-  const more = isAll ? 0 : await countBetween(nats, stream, filter, { after: last, upTo: state.last_seq });
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  const more = isOver ? 0 : await countBetween(nats, stream, filter, { after: last, upTo: state.last_seq });
   return report(outcomes, more);
 }
 
-async function replaySome(
+async function replayOrFail(
   nats: Nats,
   targetOf: (group: string) => Promise<Target>,
-  letters: readonly DeadLetter[],
+  letter: DeadLetter,
   options: ReplayOptions & { dry_run?: boolean | undefined },
   hooks: ReplayHooks,
-): Promise<ReplayOutcome[]> {
-  const replays = letters.map(async (letter) => {
-    try {
-      return await replayOne(nats, letter, await targetOf(letter.group), options, hooks);
-    } catch (error) {
-      return failed(letter.id, error);
-    }
-  });
-  return await Promise.all(replays);
+): Promise<ReplayOutcome> {
+  try {
+    return await replayOne(nats, letter, await targetOf(letter.group), options, hooks);
+  } catch (error) {
+    return failed(letter.id, error);
+  }
 }
 
 // What has no code of ours is a fault of the program, or a test's crash: not an outcome.

@@ -15,6 +15,7 @@ const MOST_CHANGES = 100;
 const MOST_VALUE = 200;
 const MOST_PATH = 300;
 const MOST_DEPTH = 64;
+const TOO_DEEP = "(nested too deeply)";
 
 /** The difference between a dead letter and what is sent instead of it. */
 export function diffOf(before: DeadLetter, after: DeadLetter): Diff {
@@ -35,7 +36,8 @@ function compare({ was, is, path, depth }: Pair, changes: Change[]): number {
   const isSameKind = from !== undefined && to !== undefined && Array.isArray(was) === Array.isArray(is);
   if (!isSameKind || depth === MOST_DEPTH) {
     if (from === undefined && to === undefined && was === is) return 0;
-    if (isSameKind && text(was) === text(is)) return 0;
+    // What is too deep to be written is not known to be the same.
+    if (isSameKind && text(was) === text(is) && text(was) !== TOO_DEEP) return 0;
     return push(changes, changeOf(path, was, is));
   }
   let more = 0;
@@ -79,7 +81,7 @@ function text(value: unknown): string {
   try {
     return JSON.stringify(value);
   } catch {
-    return "(nested too deeply)";
+    return TOO_DEEP;
   }
 }
 

@@ -43,7 +43,7 @@ export class Chunks {
     );
     const letters = open.length >= MOST_AGAIN ? [] : await this.#read(room, until_sequence);
     if (letters.length > 0 && !isDue) return { letters, again: [], gone: [] };
-    return { letters, ...(await this.#again(job, Math.min(MOST_AGAIN, canaries - letters.length))) };
+    return { letters, ...(await this.#again(job)) };
   }
 
   async #read(most: number, upTo: number): Promise<DeadLetter[]> {
@@ -59,10 +59,10 @@ export class Chunks {
     return letters;
   }
 
-  async #again({ stream, open }: ReplayJob, most: number): Promise<Pick<Chunk, "again" | "gone">> {
+  async #again({ stream, open }: ReplayJob): Promise<Pick<Chunk, "again" | "gone">> {
     const again: DeadLetter[] = [];
     const gone: Tried[] = [];
-    for (const one of open.slice(0, most)) {
+    for (const one of open.slice(0, MOST_AGAIN)) {
       const message = await messageAt(this.#nats, dlqStream(stream), firstOf(one));
       if (message === undefined) gone.push(goneSince(one));
       else again.push({ ...toDeadLetter(stream, message), sequences: one.sequences });

@@ -133,18 +133,21 @@ function withCanaries(canaries: readonly Canary[], letters: readonly DeadLetter[
   ];
 }
 
-/** Sent ones are told where they lie; one that is gone may have been sent by a killed holder. All others did not go. */
+/**
+ * Sent ones are told where they lie. One that is gone may have been sent by a killed holder, one that is tried again
+ * may be sent yet. All others did not go, and others go instead.
+ */
 function sentCanaries(
   canaries: readonly Canary[],
   letters: readonly DeadLetter[],
   tried: readonly Tried[],
 ): Canary[] {
-  const outcomes = new Map(tried.map(({ id, outcome }) => [id, outcome]));
+  const byId = new Map(tried.map((one) => [one.id, one]));
   const mine = new Set(letters.map(({ id }) => id));
   return canaries.flatMap((canary) => {
     if (!mine.has(canary.id)) return [canary];
-    const outcome = outcomes.get(canary.id);
-    if (outcome?.outcome === "gone") return [canary];
+    const { outcome, isSettled = true } = byId.get(canary.id) ?? {};
+    if (!isSettled || outcome?.outcome === "gone") return [canary];
     if (outcome?.outcome !== "replayed" || !("seq" in outcome)) return [];
     return [
       { ...canary, event_id: outcome.event_id, replay_number: outcome.replay_number, seq: outcome.seq },

@@ -109,7 +109,9 @@ class Run {
   async step(): Promise<"on" | "wait"> {
     const { lease, nats } = this.#context;
     if (lease.job.state === "waiting_for_canary") return await this.#lookAtCanaries();
-    if (needsCanaries(lease.job) === 0) return await this.#waitForCanaries();
+    const { window, open } = lease.job;
+    if (needsCanaries(lease.job) === 0 && window === undefined && open.length === 0)
+      return await this.#waitForCanaries();
     this.#chunks ??= new Chunks(nats, lease.job);
     const isDue = performance.now() >= this.#againAt;
     const { letters, again, gone } = await this.#chunks.next(lease.job, isDue);
@@ -124,6 +126,8 @@ class Run {
     const sent = await this.#sender.send([...again, ...letters], lease.job.open);
     const tried = [...gone, ...sent];
     await lease.update((job) => counted(job, { letters, again, tried }));
+    // Stopped in the middle, which a pause that is over again does too: the rest is read once more.
+    if (sent.length < again.length + letters.length) this.readAnew();
     await this.#onStep("counted");
     return (await this.#stopOnFailures(sent)) ?? (letters.length === 0 ? "wait" : "on");
   }

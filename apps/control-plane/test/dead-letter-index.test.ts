@@ -5,6 +5,7 @@ import { startNats, waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { countDeadLetters } from "../src/dead-letters/count.ts";
 import { findDeadLetter } from "../src/dead-letters/find.ts";
+import { DeadLetterIndex } from "../src/dead-letters/index/index.ts";
 import { deadLetterIndex } from "../src/dead-letters/index/registry.ts";
 import { listDeadLetters, ListQuery } from "../src/dead-letters/list.ts";
 import { selectDeadLetters } from "../src/dead-letters/select.ts";
@@ -65,7 +66,7 @@ async function open(url: string): Promise<Nats> {
 
 async function isConnected({ ours, other }: { ours: Nats; other: Nats }): Promise<void> {
   await waitFor("both to be connected again", async () => {
-    await Promise.all([ours, other].map(({ jsm }) => jsm.getAccountInfo()));
+    await Promise.all([ours, other].map(({ nc }) => nc.request("$JS.API.INFO", "", { timeout: 300 })));
     return true;
   });
 }
@@ -200,6 +201,19 @@ test("notices that a server lost its last messages and gave their sequences to o
   expect([await it.list(), await it.count()]).toEqual([[...it.ids, id], 4]);
   expect(await findDeadLetter(it.ours, it.stream, lost.id)).toBeUndefined();
 }, 30_000);
+
+test("reads the stream anew when most of its rows are gone, and answers meanwhile", async () => {
+  await using it = await setUp(30);
+  const index = new DeadLetterIndex(it.ours, it.stream, { manyGone: 10 });
+  expect((await index.complete("exact")).letters.size).toBe(30);
+  for (let seq = 1; seq <= 20; seq++) await it.other.jsm.streams.deleteMessage(it.dlq, seq);
+  const { letters } = await waitFor("the rows to be fewer", async () => {
+    const view = await index.view("exact");
+    expect([view.status.state, view.letters.live]).toEqual(["ready", 10]);
+    return view.letters.size === 10 ? view : undefined;
+  });
+  expect(letters.candidates(it.ids[29] ?? "")).toEqual([9]);
+});
 
 test("says while it is being built how far it is, and is whole after", async () => {
   await using it = await setUp(300);

@@ -6,8 +6,8 @@ import { nextSequence } from "../../nats/scan.ts";
 import { entryOf } from "./entry.ts";
 import type { Letters } from "./letters.ts";
 
-/** Messages asked for at once; history headers can be large. */
-const AHEAD = 2000;
+/** Messages asked for at once: with 64 KiB of headers each they are half of what a server lets a connection fall behind. */
+const AHEAD = 500;
 /** A message that is known to be there and does not come for so long: the consumer is started anew. */
 const STALL_MS = 2000;
 /** How long something has to come before the server is asked whether there is anything. */

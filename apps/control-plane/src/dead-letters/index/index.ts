@@ -20,14 +20,16 @@ export type View = { letters: Letters; created: string; status: IndexStatus };
 export class DeadLetterIndex {
   readonly #nats: Nats;
   readonly #stream: string;
+  readonly #manyGone: number;
   #build: Promise<Build> | undefined;
   #successor: Promise<void> | undefined;
   #asOf = 0;
   readonly #looks = { whole: this.#shared(false), exact: this.#shared(true) };
 
-  constructor(nats: Nats, stream: string) {
+  constructor(nats: Nats, stream: string, { manyGone = MANY_GONE }: { manyGone?: number } = {}) {
     this.#nats = nats;
     this.#stream = stream;
+    this.#manyGone = manyGone;
   }
 
   /**
@@ -126,7 +128,7 @@ export class DeadLetterIndex {
   /** Reads the stream anew where most rows are gone, and serves from the old ones meanwhile. */
   #renew(old: Build): void {
     const { size, live } = old.letters;
-    if (size - live < Math.max(MANY_GONE, live) || this.#successor !== undefined) return;
+    if (size - live < Math.max(this.#manyGone, live) || this.#successor !== undefined) return;
     const renew = async () => {
       const build = await Build.start(this.#nats, this.#stream);
       if ((await build.ready) && (await this.#build) === old) {

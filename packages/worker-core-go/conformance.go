@@ -134,6 +134,8 @@ func obey(ctx context.Context, verb string, options map[string]string, d *Delive
 	case "sql":
 		member := os.Getenv("WORKER_ID")
 		_, err := d.Tx.Exec(ctx, "insert into muster_conformance_effects(event_id, member) values ($1, $2)", d.EventID, member)
+		idleMs, _ := strconv.ParseInt(options["ms"], 10, 64)
+		time.Sleep(ms(idleMs))
 		return err
 	default:
 		return Permanent("unknown conformance verb " + verb)

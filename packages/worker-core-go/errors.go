@@ -34,6 +34,8 @@ const (
 	CodeTransactionEnded Code = "transaction_ended"
 	// CodeTransactionFailed: a statement failed, and the handler returned all the same.
 	CodeTransactionFailed Code = "transaction_failed"
+	// CodeTransactionIdle: the handler left its transaction idle for longer than ack_wait.
+	CodeTransactionIdle Code = "transaction_idle"
 	// CodeNextTwice: a middleware ran the rest of the chain a second time.
 	CodeNextTwice Code = "next_twice"
 )

@@ -20,6 +20,7 @@ var (
 const (
 	stateUniqueViolation   = "23505"
 	stateFailedTransaction = "25P02"
+	stateIdleTransaction   = "25P03"
 	stateNoPrivilege       = "42501"
 )
 

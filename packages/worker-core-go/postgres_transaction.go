@@ -93,7 +93,8 @@ func (t *transaction) open(ctx context.Context) error {
 
 // end lets work commit what was done, or, where that is false, undoes it; it ends the transaction in
 // any case. An error that is not unreachable is what the handler has to answer for: a statement that
-// failed and it did not mind, a constraint that is checked at the commit.
+// failed and it did not mind, a constraint that is checked at the commit, a transaction that it left
+// idle for too long.
 func (t *transaction) end(ctx context.Context, work func(ctx context.Context, conn *pgx.Conn) (bool, error)) (bool, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -115,7 +116,8 @@ func (t *transaction) end(ctx context.Context, work func(ctx context.Context, co
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.connections.ackWait())
 	defer cancel()
-	return work(ctx, conn)
+	isWritten, err := work(ctx, conn)
+	return isWritten, handlersOwn(err)
 }
 
 // rollback undoes what was done in it; nothing where it never opened.
@@ -179,6 +181,10 @@ func (t *transaction) saidLocked(err error) error {
 		return err
 	}
 	isLost := t.conn != nil && t.conn.Conn().IsClosed()
+	if err = handlersOwn(err); HasCode(err, CodeTransactionIdle) {
+		t.lastErr = err
+		return err
+	}
 	if isOutage(err) || isLost && sqlState(err) == "" {
 		err = databaseUnreachable("the database", err)
 	}
@@ -254,4 +260,16 @@ func (noTransaction) QueryRow(context.Context, string, ...any) pgx.Row { //nolin
 
 func errNoTransaction() error {
 	return &Error{Code: CodeNoTransaction, Message: "a transaction needs a group with ledger postgres: this group's ledger has none"}
+}
+
+// handlersOwn: what the database ended for being idle is no outage. It would come again with every
+// delivery, and never count.
+func handlersOwn(err error) error {
+	if sqlState(err) != stateIdleTransaction || HasCode(err, CodeTransactionIdle) {
+		return err
+	}
+	return &Error{
+		Code: CodeTransactionIdle, Err: err,
+		Message: "the handler left its transaction idle for longer than ack_wait, and the database ended it",
+	}
 }

@@ -206,7 +206,7 @@ describe.skipIf(missing !== undefined)(missing ?? "a Postgres that fails", { tim
     expect(await codeOf(attempt())).toBe("unreachable");
     await waitFor("the locks to be free", attempt);
     stopped.kill("SIGCONT");
-    expect(await stopped.waitForLine(/^wrote/)).toBe("wrote: unreachable");
+    expect(await stopped.waitForLine(/^wrote/)).toBe("wrote: transaction_idle");
     expect(await database.sql("select left_over from stock")).toBe("0");
     expect((await stopped.exited).code).toBe(0);
   });

@@ -105,6 +105,23 @@ export const postgresMoods: Scenario[] = [
   ),
 
   scenario(
+    "pg-idle",
+    "PG-7 PG-6",
+    "a handler that leaves its transaction idle for longer than ack_wait has failed, and ends dead",
+    async (lab) => {
+      const database = await lab.ownDatabase();
+      const retry = { max_attempts: 2, backoff_ms: [100] };
+      const group = await lab.group({ ledger, database, ack_wait_ms: 1000, timeout_ms: 20_000, retry });
+      lab.join(group);
+      await group.send({ eventId: "pg-idle", directive: "sql;ms=2500" });
+      has("its row", await group.settled("pg-idle", "dead"), { status: "dead", reason: "exhausted" });
+      const [letter] = await group.deadLetters();
+      has("its dead letter", letter?.headers, { "Muster-Dlq-Attempts": "2" });
+      same("its effects", await database.effects("pg-idle"), []);
+    },
+  ),
+
+  scenario(
     "pg-open-slow",
     "MEMBER-2 PG-2",
     "a ledger that is slow to open does not let the heartbeat expire",

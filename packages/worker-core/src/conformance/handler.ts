@@ -131,7 +131,7 @@ async function obey(
         context.eventId,
         process.env["WORKER_ID"] ?? "",
       ]);
-      return undefined;
+      return delay(Number(values["ms"] ?? 0));
     default:
       throw new PermanentError(`unknown conformance verb ${verb}`);
   }

@@ -50,10 +50,11 @@ export class Connections {
       Client: BoundedClient,
     });
     this.#pool.on("connect", (client) => {
-      const state = {};
+      const state: { lost?: Error } = {};
       this.#states.set(client, state);
-      // Without a listener the loss of a connection in use would end the process.
-      client.on("error", (lost) => Object.assign(state, { lost }));
+      // Without a listener the loss of a connection in use would end the process. The first says why: what the
+      // server said before it closed; then comes only that it is closed.
+      client.on("error", (lost) => (state.lost ??= lost));
     });
     this.#pool.on("error", (error) => options.log.debug({ error: error.message }, "ledger connection lost"));
   }

@@ -10,6 +10,7 @@ export type LastWork = (session: Session) => Promise<boolean>;
 const control =
   /^\s*(begin|start\s+transaction|commit|end|abort|prepare\s+transaction|rollback(?!\s+to\b))\b/i;
 const failedTransaction = "25P02";
+const idleTransaction = "25P03";
 
 /** A transaction on a connection of its own, taken with the first query and given back at the end. */
 export class PostgresTransaction implements LedgerTransaction {
@@ -38,7 +39,8 @@ export class PostgresTransaction implements LedgerTransaction {
     this.#running.add(run);
     try {
       return await run;
-    } catch (error) {
+    } catch (thrown) {
+      const error = handlersOwn(thrown);
       // That the transaction has failed already is not why.
       if (sqlState(error) !== failedTransaction) {
         this.#lastError = error;
@@ -52,7 +54,7 @@ export class PostgresTransaction implements LedgerTransaction {
   /**
    * Lets `work` commit what was done, or, where it returns false, undoes it. Ends the transaction in any case.
    * Throws `unreachable`, or what the handler has to answer for: a statement that failed and it did not mind, a
-   * constraint that is checked at the commit.
+   * constraint that is checked at the commit, a transaction that it left idle for too long.
    */
   async end(work: LastWork): Promise<boolean> {
     if (this.#isEnded) {
@@ -68,7 +70,7 @@ export class PostgresTransaction implements LedgerTransaction {
       }
       return await work(session);
     } catch (error) {
-      throw sqlState(error) === failedTransaction ? this.#failed(error) : error;
+      throw sqlState(error) === failedTransaction ? this.#failed(error) : handlersOwn(error);
     } finally {
       await undo(session);
     }
@@ -119,6 +121,17 @@ export class PostgresTransaction implements LedgerTransaction {
       { cause: this.#lastError ?? error },
     );
   }
+}
+
+/** What the database ended for being idle is no outage: it would come again with every delivery, and never count. */
+function handlersOwn(error: unknown): unknown {
+  return sqlState(error) === idleTransaction
+    ? new MusterError(
+        "transaction_idle",
+        "the handler left its transaction idle for longer than ack_wait, and the database ended it",
+        { cause: error },
+      )
+    : error;
 }
 
 function ended(): MusterError {

@@ -108,6 +108,7 @@ async def _obey(verb: str, values: Mapping[str, str], ctx: Context) -> Any:
             return float("nan") if size < 0 else "x" * max(0, size - 2)
         case "sql":
             await ctx.tx.query(_INSERT, [ctx.event_id, os.environ.get("WORKER_ID", "")])
+            await asyncio.sleep(float(values.get("ms", "0")) / 1000)
             return None
         case _:
             raise PermanentError(f"unknown conformance verb {verb}")

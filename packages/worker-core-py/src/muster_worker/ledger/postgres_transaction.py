@@ -23,6 +23,7 @@ _CONTROL = re.compile(
     re.IGNORECASE,
 )
 _FAILED_TRANSACTION = "25P02"
+_IDLE_TRANSACTION = "25P03"
 
 
 class PostgresTransaction:
@@ -56,9 +57,12 @@ class PostgresTransaction:
         try:
             return await self._run(text, values)
         except Exception as error:
+            own = _handlers_own(error)
             # That the transaction has failed already is not why.
             if sql_state(error) != _FAILED_TRANSACTION:
-                self._last_error = error
+                self._last_error = own or error
+            if own is not None:
+                raise own from error
             raise
         finally:
             done.set_result(None)
@@ -69,7 +73,8 @@ class PostgresTransaction:
         transaction in any case.
 
         Raises Unreachable, or what the handler has to answer for: a statement that failed and it
-        did not mind, a constraint that is checked at the commit.
+        did not mind, a constraint that is checked at the commit, a transaction that it left idle
+        for too long.
         """
         if self._is_ended:
             raise _ended()
@@ -89,6 +94,8 @@ class PostgresTransaction:
         except Exception as error:
             if sql_state(error) == _FAILED_TRANSACTION:
                 raise self._failed() from error
+            if (own := _handlers_own(error)) is not None:
+                raise own from error
             raise
         finally:
             await _undo(session)
@@ -136,6 +143,17 @@ class PostgresTransaction:
             "transaction_failed",
             f"a statement of the transaction failed, and the handler returned all the same{why}",
         )
+
+
+def _handlers_own(error: Exception) -> MusterError | None:
+    """What the database ended for being idle is no outage: it would come again with every delivery,
+    and never count."""
+    if sql_state(error) != _IDLE_TRANSACTION:
+        return None
+    return MusterError(
+        "transaction_idle",
+        "the handler left its transaction idle for longer than ack_wait, and the database ended it",
+    )
 
 
 def _ended() -> MusterError:

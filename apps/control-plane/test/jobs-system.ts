@@ -12,6 +12,7 @@ import { getJob } from "../src/jobs/store.ts";
 import { Ledgers } from "../src/ledger/ledgers.ts";
 import type { Nats } from "../src/nats/connection.ts";
 import { toMsgHdrs } from "../src/nats/headers.ts";
+import { scanStream } from "../src/nats/scan.ts";
 import { isEnded } from "../src/jobs/job.ts";
 import { order, specOf, type startSystem } from "./system.ts";
 
@@ -101,12 +102,9 @@ export async function waitForJob(
 
 /** The event ids of the messages of a stream, in order. */
 export async function eventsIn(nats: Nats, stream = "ORDERS"): Promise<string[]> {
-  const { state } = await nats.jsm.streams.info(stream);
   const events: string[] = [];
-  for (let seq = state.first_seq; seq <= state.last_seq; seq++) {
-    const message = await nats.jsm.streams.getMessage(stream, { seq }).catch(() => null);
-    if (message !== null) events.push(message.header.get("Muster-Event-Id"));
-  }
+  for await (const { headers } of scanStream(nats, stream))
+    events.push(headers?.get("Muster-Event-Id") ?? "");
   return events;
 }
 

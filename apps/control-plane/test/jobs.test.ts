@@ -120,6 +120,22 @@ describe("a job", () => {
   });
 });
 
+test("the metrics tell jobs by state, and what they came to", async () => {
+  const { nats, client, controlPlane } = system;
+  await nats.jsm.streams.purge("KV_MUSTER_JOBS");
+  const begin = prefix();
+  await putManyDead(nats, 3, begin);
+  await putDead(nats, `${begin}parked`, { replays: 3 });
+  await waitForJob(client, (await create()).id);
+  const { id } = await create({ filter: { reason: "permanent" } });
+  await client.jobs.pause.mutate({ id }).catch(() => undefined);
+  const text = await (await fetch(`${controlPlane.url}/metrics`)).text();
+  expect(text).toContain('muster_jobs_letters_total{stream="ORDERS",outcome="replayed"} 3');
+  expect(text).toContain('muster_jobs_letters_total{stream="ORDERS",outcome="parked"} 1');
+  expect(text).toMatch(/^muster_jobs\{state="(paused|done)"\} [12]$/m);
+  expect(text).toContain('muster_jobs{state="running"} 0');
+});
+
 describe("canaries", () => {
   test.each<["kv" | "none", "workqueue" | "limits"]>([
     ["kv", "workqueue"],

@@ -6,6 +6,7 @@ import { countByLanguage } from "../groups/list.ts";
 import { type Group, readGroups } from "../groups/read-groups.ts";
 import { findStream } from "../groups/streams.ts";
 import type { Nats } from "../nats/connection.ts";
+import { jobFigures } from "./jobs.ts";
 import { oldestWaitingSeconds } from "./oldest.ts";
 
 export const { PROMETHEUS_CONTENT_TYPE: contentType } = Registry;
@@ -27,6 +28,8 @@ export async function metricsText(nats: Nats | undefined): Promise<string> {
     await Promise.all(groups.map((group) => waitingMetrics(gauges, nats, group)));
     const streams = new Set(groups.map(({ spec }) => spec.stream));
     await Promise.all([...streams].map((stream) => deadLetterStreamMetrics(gauges, nats, stream)));
+    for (const figure of await jobFigures(nats))
+      gauges.set(figure.name, figure.help, figure.labels, figure.value);
   }
   return registry.metrics();
 }

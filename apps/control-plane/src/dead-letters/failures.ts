@@ -1,7 +1,8 @@
 // Failure groups: dead letters of the same fault, whatever the language, group and reason they died in.
+import { setImmediate as breathe } from "node:timers/promises";
 import { z } from "zod";
 import type { Nats } from "../nats/connection.ts";
-import { eachRow, matcher } from "./index/filter-rows.ts";
+import { eachRow, type Match, matcher } from "./index/filter-rows.ts";
 import type { Letters } from "./index/letters.ts";
 import { readRow } from "./index/read-rows.ts";
 import { deadLetterIndex } from "./index/registry.ts";
@@ -47,47 +48,52 @@ export async function listFailures(
   const { stream, filter, shelf } = selectionOf(selected);
   const { letters, status } = await deadLetterIndex(nats, stream).view("exact");
   const match = await matcher(letters, filter, shelf);
-  const faults = new Map<number, { count: number; errors: number[] }>();
-  const errors = await countErrors(letters, match);
-  for (const [error, count] of errors) {
-    const key = faultOf(letters, error);
-    const fault = faults.get(key);
-    if (fault === undefined) faults.set(key, { count, errors: [error] });
-    else {
-      fault.count += count;
-      fault.errors.push(error);
-    }
-  }
-  const largest = [...faults.values()].sort((a, b) => b.count - a.count).slice(0, limit);
-  const details = largest.map(() => new Detail());
-  const detailOf = new Map(largest.flatMap(({ errors: of }, i) => of.map((error) => [error, details[i]])));
-  await eachRow(letters, match, { from: 0 }, (row) =>
-    detailOf.get(letters.errors[row] ?? 0)?.add(letters, row),
+  // What comes while it counts is not counted in one place and missing in another.
+  const rows = { from: 0, to: letters.size };
+  const { faults, counts } = await countFaults(letters, match, rows);
+  const largest = [...counts.keys()].sort((a, b) => (counts[b] ?? 0) - (counts[a] ?? 0)).slice(0, limit);
+  const details = new Map(largest.map((fault) => [fault, new Detail()]));
+  await eachRow(letters, match, rows, (row) =>
+    details.get(faults[letters.errors[row] ?? 0] ?? 0)?.add(letters, row),
   );
   const items: Failure[] = [];
-  for (const detail of details) {
+  for (const detail of details.values()) {
     const example = await latest(nats, stream, letters, detail);
     // All of them left meanwhile.
     if (example !== undefined) items.push(detail.failure(letters, example));
   }
-  return { items, more: faults.size - largest.length, index: status };
+  return { items, more: counts.length - largest.length, index: status };
 }
 
-// 53 bits of the fingerprint: a number is a cheaper key than a text.
-function faultOf({ fingerprints: [high, low] }: Letters, error: number): number {
-  return (high[error] ?? 0) * 2 ** 21 + ((low[error] ?? 0) >>> 11);
-}
-
-async function countErrors(letters: Letters, match: (row: number) => boolean): Promise<[number, number][]> {
-  const counts = new Uint32Array(letters.errorTexts.size);
-  await eachRow(letters, match, { from: 0 }, (row) => {
+/** The number of each error text's failure group, and how many letters each group has; a million texts may be one. */
+async function countFaults(
+  letters: Letters,
+  match: Match,
+  rows: { from: number; to: number },
+): Promise<{ faults: Uint32Array; counts: number[] }> {
+  const ofErrors = new Uint32Array(letters.errorTexts.size);
+  await eachRow(letters, match, rows, (row) => {
     const error = letters.errors[row] ?? 0;
-    counts[error] = (counts[error] ?? 0) + 1;
+    ofErrors[error] = (ofErrors[error] ?? 0) + 1;
   });
-  const found: [number, number][] = [];
-  for (const [error, count] of counts.entries()) if (count > 0) found.push([error, count]);
-  return found;
+  const [high, low] = letters.fingerprints;
+  const numbers = new Map<number, number>();
+  const faults = new Uint32Array(ofErrors.length);
+  const counts: number[] = [];
+  for (const [error, count] of ofErrors.entries()) {
+    if (count === 0) continue;
+    // 53 bits of the fingerprint: a number is a cheaper key than a text.
+    const key = (high[error] ?? 0) * 2 ** 21 + ((low[error] ?? 0) >>> 11);
+    const fault = numbers.get(key) ?? numbers.size;
+    numbers.set(key, fault);
+    faults[error] = fault;
+    counts[fault] = (counts[fault] ?? 0) + count;
+    if (error % BREATH === 0) await breathe();
+  }
+  return { faults, counts };
 }
+
+const BREATH = 65_536;
 
 /** What is gathered of one failure group; names by their numbers. */
 class Detail {

@@ -15,8 +15,8 @@ const addedByDirectGet = new Set([
 /** The headers of a stored message. */
 export function toRecord(headers: MsgHdrs | undefined): Record<string, string> {
   const record: Record<string, string> = {};
-  for (const name of headers?.keys() ?? []) {
-    const value = headers?.last(name) ?? "";
+  for (const [name, values] of headers ?? []) {
+    const value = values.at(-1) ?? "";
     // defineProperty, because a header may be called __proto__.
     if (value !== "" && !addedByDirectGet.has(name)) {
       Object.defineProperty(record, name, { value, enumerable: true, writable: true, configurable: true });

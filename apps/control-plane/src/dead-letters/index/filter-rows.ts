@@ -48,15 +48,15 @@ export async function matcher(letters: Letters, filter: DeadLetterFilter, shelf:
   };
 }
 
-/** Visits the rows that match from one row on, up or down, until it returns false; lets others run in between. */
+/** Visits the rows that match from one row on, up to one or down to the first, until it returns false; lets others run in between. */
 export async function eachRow(
   letters: Letters,
   match: Match,
-  { from, isDown = false }: { from: number; isDown?: boolean },
+  { from, to = letters.size, isDown = false }: { from: number; to?: number; isDown?: boolean },
   visit: (row: number) => boolean | void,
 ): Promise<void> {
   const step = isDown ? -1 : 1;
-  const end = isDown ? -1 : letters.size;
+  const end = isDown ? -1 : to;
   let breakAt = performance.now() + SLICE_MS;
   for (let row = from; row !== end; row += step) {
     if (match(row) && visit(row) === false) return;

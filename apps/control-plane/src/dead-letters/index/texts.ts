@@ -100,6 +100,9 @@ export class Texts {
 
   /** The first text that begins at `place` or behind it; it is not before `from`. */
   #firstFrom(place: number, from: number): number {
+    // Mostly it is one of the next; the search is for parts that few texts hold.
+    for (let id = from; id < from + 8; id++)
+      if (id >= this.#size || (this.#starts[id] ?? 0) >= place) return Math.min(id, this.#size);
     let [low, high] = [from, this.#size];
     while (low < high) {
       const middle = (low + high) >>> 1;

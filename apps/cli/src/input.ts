@@ -1,6 +1,7 @@
 // Documents from a file or from standard input.
+import { isUtf8 } from "node:buffer";
 import { readFile } from "node:fs/promises";
-import { text } from "node:stream/consumers";
+import { buffer, text } from "node:stream/consumers";
 import { parse } from "yaml";
 import { CliError } from "./client.ts";
 
@@ -29,6 +30,22 @@ export async function readJsonItems(file: string): Promise<unknown[]> {
       .map((line, i) => [line.trim(), i + 1] as const)
       .filter(([line]) => line !== "")
       .map(([line, number]) => parseLine(line, `${name} line ${number}`));
+  }
+}
+
+/** The bytes of a file, or of standard input for `-`, as text where they are UTF-8, else as base64. */
+export async function readPayload(
+  file: string,
+): Promise<{ payload_text: string } | { payload_base64: string }> {
+  const name = file === "-" ? "standard input" : file;
+  try {
+    const bytes = file === "-" ? await buffer(process.stdin) : await readFile(file);
+    // A BOM stays: the contract refuses it, and nothing is sent that nobody wrote.
+    return isUtf8(bytes)
+      ? { payload_text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) }
+      : { payload_base64: bytes.toString("base64") };
+  } catch (error) {
+    throw new CliError(`${name} cannot be read: ${(error as Error).message}`, 2);
   }
 }
 

@@ -6,6 +6,7 @@ import { addDlq } from "./commands/dlq.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addGroups } from "./commands/groups.ts";
 import { addOrders } from "./commands/orders.ts";
+import { addJobs } from "./commands/jobs.ts";
 import { addMembers } from "./commands/members.ts";
 import { addVerify } from "./commands/verify.ts";
 import type { Format } from "./output.ts";
@@ -48,6 +49,7 @@ function createProgram(client: () => Client): Command {
   addMembers(program, client, format);
   addOrders(program, client, format);
   addDlq(program, client, format);
+  addJobs(program, client, format);
   addDoctor(program, client, format);
   addVerify(program, client, format);
   addAccess(program, client, format);

@@ -1,6 +1,7 @@
 // muster dlq: what changes something, discard | restore | replay; what looks is in dlq-look.ts
 import type { Command } from "commander";
 import { type Client, CliError } from "../client.ts";
+import { readPayload } from "../input.ts";
 import { endWithFailure, type Format, print } from "../output.ts";
 import { table } from "../table.ts";
 import { safe } from "../text.ts";
@@ -46,9 +47,17 @@ export function addDlq(program: Command, client: () => Client, format: () => For
     .option("--limit <n>", "at most so many; default 1000", toNumber)
     .option("--force", "also what was replayed 3 times")
     .option("--as-event-id <id>", "send it as an event of its own; the only way for a conflict")
+    .option("--edit <file>", "send it with the payload in the file, - for standard input")
+    .option("--set-header <name=value>", "send it with that header; as often as wanted", collect, [])
+    .option("--unset-header <name>", "send it without that header; as often as wanted", collect, [])
     .option("--dry-run", "say what would happen")
     .action(async (stream: string, id: string | undefined, options: ReplayOptions) => {
-      const answer = await client().deadLetters.replay.mutate(replayInput(stream, id, options));
+      const input = replayInput(stream, id, options);
+      const edit = await editOf(options);
+      if (edit !== undefined && id === undefined) throw new CliError("an edit needs one id", 2);
+      const answer = await client().deadLetters.replay.mutate(
+        "id" in input && edit !== undefined ? { ...input, edit } : input,
+      );
       print(format(), answer, report);
       if (answer.outcomes.some(({ outcome }) => outcome !== "replayed" && outcome !== "would_replay"))
         endWithFailure();
@@ -60,6 +69,9 @@ type ReplayOptions = Filter & {
   limit?: number;
   force?: boolean;
   asEventId?: string;
+  edit?: string;
+  setHeader: string[];
+  unsetHeader: string[];
   dryRun?: boolean;
 };
 
@@ -70,7 +82,7 @@ function replayInput(stream: string, id: string | undefined, options: ReplayOpti
   const forced = force === undefined ? {} : { force };
   if (id !== undefined) {
     if (isSelection || limit !== undefined || dryRun === true)
-      throw new CliError("an id goes with --force and --as-event-id only", 2);
+      throw new CliError("an id goes with --force, --as-event-id and an edit only", 2);
     return { stream, id, ...forced, ...(asEventId === undefined ? {} : { as_event_id: asEventId }) };
   }
   if (!isSelection) throw new CliError("give an id, or a filter such as --group, or --all", 2);
@@ -82,6 +94,26 @@ function replayInput(stream: string, id: string | undefined, options: ReplayOpti
     ...(limit === undefined ? {} : { limit }),
     ...(dryRun === undefined ? {} : { dry_run: dryRun }),
   };
+}
+
+type Edit = NonNullable<Extract<ReplayInput, { id: string }>["edit"]>;
+
+async function editOf({ edit, setHeader, unsetHeader }: ReplayOptions): Promise<Edit | undefined> {
+  const headers = new Map<string, string | null>(unsetHeader.map((name) => [name, null]));
+  for (const one of setHeader) {
+    const at = one.indexOf("=");
+    if (at < 1) throw new CliError(`${one} is no header: write name=value`, 2);
+    headers.set(one.slice(0, at), one.slice(at + 1));
+  }
+  if (edit === undefined && headers.size === 0) return undefined;
+  return {
+    ...(edit === undefined ? {} : await readPayload(edit)),
+    ...(headers.size === 0 ? {} : { headers: Object.fromEntries(headers) }),
+  };
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
 }
 
 function moved({ id, group, stream, is }: Moved): string {

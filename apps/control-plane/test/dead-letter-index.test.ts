@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { countDeadLetters } from "../src/dead-letters/count.ts";
 import { findDeadLetter } from "../src/dead-letters/find.ts";
 import { DeadLetterIndex } from "../src/dead-letters/index/index.ts";
-import { deadLetterIndex } from "../src/dead-letters/index/registry.ts";
+import { countIndexes, deadLetterIndex } from "../src/dead-letters/index/registry.ts";
 import { listDeadLetters, ListQuery } from "../src/dead-letters/list.ts";
 import { selectDeadLetters } from "../src/dead-letters/select.ts";
 import { Ledgers } from "../src/ledger/ledgers.ts";
@@ -201,6 +201,23 @@ test("notices that a server lost its last messages and gave their sequences to o
   expect([await it.list(), await it.count()]).toEqual([[...it.ids, id], 4]);
   expect(await findDeadLetter(it.ours, it.stream, lost.id)).toBeUndefined();
 }, 30_000);
+
+test("keeps nothing of a stream that is not there", async () => {
+  await using it = await setUp(1);
+  expect(await it.count()).toBe(1);
+  for (const stream of ["NONE1", "NONE2"]) {
+    await expect(countDeadLetters(it.ours, { stream })).rejects.toMatchObject({ code: "no_stream" });
+    expect(await findDeadLetter(it.ours, stream, "x")).toBeUndefined();
+  }
+  expect(countIndexes(it.ours)).toBe(1);
+});
+
+test("does with a stream that others made without direct access", async () => {
+  await using it = await setUp(3, { over: { allow_direct: false } });
+  expect([await it.count(), await it.list()]).toEqual([3, it.ids]);
+  await it.other.jsm.streams.deleteMessage(it.dlq, 3);
+  expect([await it.list(), await it.count()]).toEqual([it.ids.slice(0, 2), 2]);
+});
 
 test("reads the stream anew when most of its rows are gone, and answers meanwhile", async () => {
   await using it = await setUp(30);

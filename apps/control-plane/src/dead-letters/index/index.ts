@@ -13,6 +13,9 @@ const WAIT_MS = 3000;
 /** Rows that are gone are kept until there are so many, and more than those that are there. */
 const MANY_GONE = 100_000;
 
+/** `manyGone`: rows that are gone before the stream is read anew, default 100,000. `onGone`: there is no such stream. */
+export type IndexOptions = { manyGone?: number; onGone?: () => void };
+
 /** What can be asked of the index now. `created`: of the stream, which may be made again under its name. */
 export type View = { letters: Letters; created: string; status: IndexStatus };
 
@@ -20,16 +23,16 @@ export type View = { letters: Letters; created: string; status: IndexStatus };
 export class DeadLetterIndex {
   readonly #nats: Nats;
   readonly #stream: string;
-  readonly #manyGone: number;
+  readonly #options: Required<IndexOptions>;
   #build: Promise<Build> | undefined;
   #successor: Promise<void> | undefined;
   #asOf = 0;
   readonly #looks = { whole: this.#shared(false), exact: this.#shared(true) };
 
-  constructor(nats: Nats, stream: string, { manyGone = MANY_GONE }: { manyGone?: number } = {}) {
+  constructor(nats: Nats, stream: string, options: IndexOptions = {}) {
     this.#nats = nats;
     this.#stream = stream;
-    this.#manyGone = manyGone;
+    this.#options = { manyGone: MANY_GONE, onGone: () => undefined, ...options };
   }
 
   /**
@@ -80,7 +83,10 @@ export class DeadLetterIndex {
       const build = await this.#begun();
       if (build.readyAt === 0) return undefined;
       const agreement = await build.agree(isExact).catch(async (error: unknown) => {
-        if (error instanceof Error && "code" in error && error.code === "no_stream") await this.#drop(build);
+        if (isMissing(error)) {
+          await this.#drop(build);
+          this.#options.onGone();
+        }
         throw error;
       });
       if (agreement.type === "stale") {
@@ -98,8 +104,9 @@ export class DeadLetterIndex {
     if (this.#build !== undefined) return this.#build;
     const build = Build.start(this.#nats, this.#stream);
     this.#build = build;
-    build.catch(() => {
+    build.catch((error: unknown) => {
       if (this.#build === build) this.#build = undefined;
+      if (isMissing(error)) this.#options.onGone();
     });
     return build;
   }
@@ -128,7 +135,7 @@ export class DeadLetterIndex {
   /** Reads the stream anew where most rows are gone, and serves from the old ones meanwhile. */
   #renew(old: Build): void {
     const { size, live } = old.letters;
-    if (size - live < Math.max(this.#manyGone, live) || this.#successor !== undefined) return;
+    if (size - live < Math.max(this.#options.manyGone, live) || this.#successor !== undefined) return;
     const renew = async () => {
       const build = await Build.start(this.#nats, this.#stream);
       if ((await build.ready) && (await this.#build) === old) {
@@ -146,4 +153,8 @@ export class DeadLetterIndex {
 
 function viewOf({ letters, created }: Build, status: IndexStatus): View {
   return { letters, created, status };
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "no_stream";
 }

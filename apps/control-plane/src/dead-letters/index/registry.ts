@@ -12,9 +12,16 @@ export function deadLetterIndex(nats: Nats, stream: string): DeadLetterIndex {
   checkName("stream", stream);
   const known = indexes.get(nats.nc) ?? new Map<string, DeadLetterIndex>();
   indexes.set(nats.nc, known);
-  const index = known.get(stream) ?? new DeadLetterIndex(nats, stream);
+  // Names of streams that are not there must not pile up.
+  const onGone = () => known.get(stream) === index && known.delete(stream);
+  const index: DeadLetterIndex = known.get(stream) ?? new DeadLetterIndex(nats, stream, { onGone });
   known.set(stream, index);
   return index;
+}
+
+/** How many indexes a connection has. */
+export function countIndexes(nats: Nats): number {
+  return indexes.get(nats.nc)?.size ?? 0;
 }
 
 /** Tells the index, where there is one, that this process has deleted a message of a dead-letter stream (its name, `<stream>_DLQ`). */

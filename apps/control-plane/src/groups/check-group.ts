@@ -5,6 +5,7 @@ import type { Nats } from "../nats/connection.ts";
 import { DEAD_LETTER_ROOM, maxMessageSize } from "./change.ts";
 import { checkSpec } from "./check-spec.ts";
 import { checkConsumerFits } from "./consumer.ts";
+import { checkContracts } from "./contracts.ts";
 import { readSpecs } from "./specs.ts";
 import { checkStreamFits, type StreamOptions } from "./stream.ts";
 import { findStream } from "./streams.ts";
@@ -23,6 +24,7 @@ export async function checkGroup(
   const found = hasStream ? await findStream(nats, spec.stream) : undefined;
   checkStreamFits(spec, options, found);
   await checkConsumerFits(nats, spec, found);
+  await checkContracts(nats, spec.contracts);
   return { hasStream, replicas: options.replicas ?? found?.config.num_replicas ?? 1 };
 }
 

@@ -5,7 +5,16 @@ import { getEntry, getText, putEntry } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
 import type { Change } from "./change.ts";
 import { canonicalJson } from "./canonical.ts";
+import { breakingChanges } from "./contract-change.ts";
 import type { PlannedChange } from "./plan-change.ts";
+
+/** Throws `breaking_contract` where a contract would take less than what is stored under its name. */
+export async function checkContracts(nats: Nats, contracts: readonly string[]): Promise<void> {
+  for (const name of contracts) {
+    const there = await getText(nats, buckets.contracts, name);
+    if (there !== undefined) checkWider(name, there);
+  }
+}
 
 /** Writes the JSON Schema of each contract where it differs from the one that is there. */
 export async function provisionContracts(nats: Nats, contracts: readonly string[]): Promise<Change[]> {
@@ -35,10 +44,31 @@ async function provision(nats: Nats, name: string): Promise<Change["change"]> {
     const entry = await getEntry(nats, buckets.contracts, name);
     const there = entry?.value === undefined ? undefined : new TextDecoder().decode(entry.value);
     if (there !== undefined && isSame(there, schema)) return "unchanged";
+    if (there !== undefined) checkWider(name, there);
     const written = await putEntry(nats, buckets.contracts, name, schema, entry?.revision ?? 0);
     if (written !== "conflict") return there === undefined ? "created" : "updated";
   }
   throw fail("changed_meanwhile", `contract ${name} is being changed by others; apply again`);
+}
+
+/** Messages that were accepted wait in streams and dead-letter streams, and publishers change later than groups. */
+function checkWider(name: string, there: string): void {
+  const before = parsed(there);
+  // What is no JSON took nothing.
+  const broken = before === undefined ? [] : breakingChanges(before, contractSchemas[name]);
+  if (broken.length === 0) return;
+  throw fail(
+    "breaking_contract",
+    `contract ${name} would refuse what it took until now: ${broken.join("; ")}. Give the changed schema a new version of its own, and add it to the group's contracts`,
+  );
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function isSame(text: string, canonical: string): boolean {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { getJob, listJobs } from "../src/jobs/store.ts";
 import { putEntry } from "../src/nats/bucket.ts";
 import { deadCount, eventsIn, putDead, putManyDead, waitForJob } from "./jobs-system.ts";
-import { refusalOf, settleDead, settleDone, specOf, startSystem, take } from "./system.ts";
+import { order, refusalOf, settleDead, settleDone, specOf, startSystem, take } from "./system.ts";
 
 let system: Awaited<ReturnType<typeof startSystem>>;
 beforeAll(async () => {
@@ -259,6 +260,36 @@ describe("what is not as it should be", () => {
     },
   );
 
+  test("so many jobs that nobody could follow are refused; of those that ended the newest are kept", async () => {
+    const { nats, client } = system;
+    await nats.jsm.streams.purge("KV_MUSTER_JOBS");
+    const { id } = await create({ filter: { reason: "permanent" } });
+    await waitForJob(client, id);
+    const { job } = await getJob(nats, id);
+    const put = (name: string, over: object) =>
+      putEntry(nats, "MUSTER_JOBS", name, JSON.stringify({ ...job, ...over, id: name }), 0);
+    const before = (days: number) => ({ created_at: new Date(Date.now() - days * 86_400_000).toISOString() });
+    for (let i = 0; i < 501; i++) await put(`old-${i}`, before(i + 1));
+    for (let i = 0; i < 99; i++) await put(`open-${i}`, { state: "paused" });
+    await waitForJob(client, (await create({ filter: { reason: "permanent" } })).id);
+    expect((await listJobs(nats)).filter(({ job: { state } }) => state === "done").length).toBe(501);
+    await expect(getJob(nats, "old-500")).rejects.toThrow("there is no job");
+    await put("open-99", { state: "paused" });
+    expect(await refusalOf(create())).toMatchObject({ code: "too_many_jobs" });
+    await nats.jsm.streams.purge("KV_MUSTER_JOBS");
+  });
+
+  test("letters with names of any length are replayed, and do not swell the job", async () => {
+    const { nats, client } = system;
+    const begin = prefix();
+    const body = JSON.stringify(order("o1"));
+    for (let i = 0; i < 40; i++) await putDead(nats, `${begin}${i}-${"x".repeat(20_000)}`, { body });
+    await putDead(nats, `${begin}short`);
+    const { id } = await create({ canary: 30 });
+    const waiting = await waitForJob(client, id, ({ state }) => state === "waiting_for_canary", 60_000);
+    expect(waiting).toMatchObject({ counts: { replayed: 41 }, canaries: [{ event_id: `${begin}short` }] });
+  });
+
   test("a document that is none keeps nobody from the others", async () => {
     const { nats, client } = system;
     const values = ["{", "[]", "{}", '{"v":1}', '"\u0000"', `{"v":1,"id":"${"x".repeat(1000)}"}`];
@@ -288,13 +319,13 @@ describe("what is not as it should be", () => {
     for (const group of ["billing", "stock"])
       await client.groups.apply.mutate({ spec: specOf({ group }), stream: { retention: "limits" } });
     const begin = prefix();
-    await putManyDead(nats, 3, begin, { group: "stock" });
+    await putManyDead(nats, 120, begin, { group: "stock" });
     await putManyDead(nats, 3, `${begin}b`);
     await client.groups.delete.mutate({ stream, group: "stock", confirm: "stock" });
     const done = await waitForJob(client, (await create()).id);
     expect(done).toMatchObject({
       state: "done",
-      counts: { selected: 6, replayed: 3, failed: { no_group: 3 } },
+      counts: { selected: 123, replayed: 3, failed: { no_group: 120 } },
     });
     expect(done.sample[0]).toMatchObject({ code: "no_group", error: expect.stringContaining("stock") });
   });

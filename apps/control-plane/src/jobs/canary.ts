@@ -102,6 +102,18 @@ export class CanaryWatch {
   }
 }
 
+/** Why the others must not follow; nothing while no canary has failed. */
+export function whyFailed(canaries: readonly Canary[]): ReplayJob["reason"] {
+  const bad = canaries.filter(({ outcome }) => outcome === "dead" || outcome === "lost");
+  const [first] = bad;
+  if (first === undefined) return undefined;
+  const what = first.outcome === "dead" ? "died again" : "left the stream without a trace";
+  return {
+    code: "canary_failed",
+    message: `${bad.length} of ${canaries.length} letters that went first ${what}, the first one ${first.id}; the others lie where they lay`,
+  };
+}
+
 function eventOf({ group, event_id }: Pick<Canary, "group" | "event_id">): string {
   return `${group} ${event_id}`;
 }

@@ -11,6 +11,7 @@ export type Tried = { letter: OpenLetter; id: string; outcome: ReplayOutcome; is
 const MOST_TRIES = 10;
 const MOST_SAMPLE = 20;
 const MOST_ERROR = 300;
+const MOST_NAMES = 3000;
 
 // Not the letter's fault, and over some day: tried for as long as it lasts.
 const outages = new Set(["nats_down", "database_down", "no_bucket"]);
@@ -115,7 +116,7 @@ function oneMore(counts: Record<string, number>, code: string): Record<string, n
 
 function sampleOf({ id, outcome }: Tried): ReplayJob["sample"][number] {
   const { code, error } = "error" in outcome ? outcome : { code: "", error: "" };
-  return { id, code, error: error.slice(0, MOST_ERROR) };
+  return { id: id.slice(0, MOST_ERROR), code, error: error.slice(0, MOST_ERROR) };
 }
 
 function withCanaries(canaries: readonly Canary[], letters: readonly DeadLetter[]): Canary[] {
@@ -123,7 +124,8 @@ function withCanaries(canaries: readonly Canary[], letters: readonly DeadLetter[
   return [
     ...canaries,
     ...letters
-      .filter(({ id }) => !known.has(id))
+      // A forged name of any length must not swell the document: such a letter is sent, and not watched.
+      .filter(({ id, eventId }) => !known.has(id) && id.length + eventId.length <= MOST_NAMES)
       .map(({ id, group, eventId, headers }) => ({
         id,
         group,

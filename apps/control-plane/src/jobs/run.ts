@@ -1,19 +1,17 @@
 // Works on one job in hand until it ends, is paused, or is another's. Every step may be the last one before a crash.
 import { setTimeout as sleep } from "node:timers/promises";
-import { dlqStream } from "@muster/contracts";
 import { writeAudit } from "../access/audit.ts";
 import { asMusterError } from "../errors.ts";
-import { createTargets } from "../dead-letters/target.ts";
 import type { ReplayStep } from "../dead-letters/replay.ts";
-import { findStream } from "../groups/streams.ts";
 import type { Ledgers } from "../ledger/ledgers.ts";
 import type { Nats } from "../nats/connection.ts";
-import { CanaryWatch } from "./canary.ts";
+import { CanaryWatch, whyFailed } from "./canary.ts";
 import { Chunks } from "./chunk.ts";
 import { isActive, isEnded, needsCanaries, type ReplayJob } from "./job.ts";
 import { type Lease, LeaseLost } from "./lease.ts";
 import { counted, noted, type Tried } from "./progress.ts";
 import { Sender } from "./send.ts";
+import { whatIsThere } from "./there.ts";
 
 /** The points between the steps of a job; those of each letter's replay come in between. */
 export type JobStep = ReplayStep | "noted" | "counted" | "canaries_sent" | "ended";
@@ -115,7 +113,7 @@ class Run {
     this.#chunks ??= new Chunks(nats, lease.job);
     const isDue = performance.now() >= this.#againAt;
     const { letters, again, gone } = await this.#chunks.next(lease.job, isDue);
-    const there = await this.#whatIsThere();
+    const there = await whatIsThere(nats, this.#context.ledgers(), lease.job);
     if ("code" in there) return await this.#end("failed", there);
     if (letters.length + again.length + gone.length === 0 && lease.job.window === undefined)
       return lease.job.open.length > 0 ? "wait" : await this.#nothingLeft();
@@ -132,39 +130,10 @@ class Run {
     return (await this.#stopOnFailures(sent)) ?? (letters.length === 0 ? "wait" : "on");
   }
 
-  /**
-   * Asked when letters have been read: so they are of the stream that the job is about. A job about one group ends
-   * when that is gone; one about several goes on with the others.
-   */
-  async #whatIsThere(): Promise<{ lastSequence: number } | { code: string; message: string }> {
-    const { nats, ledgers, lease } = this.#context;
-    const { stream, filter, stream_created } = lease.job;
-    const name = dlqStream(stream);
-    const info = await findStream(nats, name);
-    if (info === undefined)
-      return {
-        code: "no_stream",
-        message: `stream ${name} is not there any more, and its dead letters with it`,
-      };
-    if (info.created !== stream_created)
-      return {
-        code: "stream_remade",
-        message: `stream ${name} was made again: what lies there now is not what the job was created for`,
-      };
-    try {
-      if (filter.group !== undefined) await createTargets(nats, ledgers(), stream)(filter.group);
-    } catch (error) {
-      const known = asMusterError(error);
-      if (known?.code !== "no_group" && known?.code !== "no_stream") throw error;
-      return { code: known.code, message: known.message };
-    }
-    return { lastSequence: info.state.last_seq };
-  }
-
   async #stopOnFailures(sent: readonly Tried[]): Promise<"on" | undefined> {
     for (const one of sent) {
       if (one.outcome.outcome === "replayed") this.#failures = [];
-      else if (one.outcome.outcome === "failed" && one.isSettled) this.#failures.push(one);
+      else if (isInVain(one)) this.#failures.push(one);
     }
     const last = this.#failures.at(-1)?.outcome;
     if (this.#failures.length < MOST_FAILURES_IN_ROW || last?.outcome !== "failed") return undefined;
@@ -193,15 +162,10 @@ class Run {
     this.#watch ??= new CanaryWatch(nats, ledgers, lease.job);
     const before = lease.job.canaries;
     const canaries = await this.#watch.look(before);
-    const bad = canaries.filter(({ outcome }) => outcome === "dead" || outcome === "lost");
-    if (bad.length > 0) {
+    const failed = whyFailed(canaries);
+    if (failed !== undefined) {
       await lease.update((job) => ({ ...job, canaries }));
-      const [first] = bad;
-      const what = first?.outcome === "dead" ? "died again" : "left the stream without a trace";
-      return await this.#end("failed", {
-        code: "canary_failed",
-        message: `${bad.length} of ${canaries.length} letters that went first ${what}, the first one ${first?.id}; the others lie where they lay`,
-      });
+      return await this.#end("failed", failed);
     }
     const isPassed = canaries.length > 0 && canaries.every(({ outcome }) => outcome === "done");
     // One was not sent after all, by a holder that was killed: another one goes instead.
@@ -228,6 +192,11 @@ class Run {
     await auditEnd(nats, job);
     return "on";
   }
+}
+
+/** A group that is gone is no reason to leave the letters of others. */
+function isInVain({ outcome, isSettled }: Tried): boolean {
+  return isSettled && outcome.outcome === "failed" && outcome.code !== "no_group";
 }
 
 /** Nothing depends on it: who created the job is in the audit already. */

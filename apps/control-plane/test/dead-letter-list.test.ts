@@ -115,6 +115,14 @@ test.each(["oldest", "newest"] as const)("pages %s first, while letters come and
   expect(seen).toEqual(order === "oldest" ? [...rest, id] : rest.toReversed());
 });
 
+test("finds what is not ASCII in errors, in any case", async () => {
+  const { stream, ids } = await dlq({ error: "KÖNIG fehlt 😀" }, { error: "koenig fehlt" });
+  for (const error of ["könig", "König FEHLT", "\u00f6nig", "😀", "k\\u00d6nig"])
+    expect(await idsOf({ stream, error })).toEqual([ids[0]]);
+  expect(await idsOf({ stream, error: " fehlt" })).toEqual(ids);
+  expect(await idsOf({ stream, error: "\u0000" })).toEqual([]);
+});
+
 test("a page that is exactly full has no next one where nothing is left", async () => {
   const { stream } = await dlq({}, {});
   expect(await page({ stream, limit: 2 })).not.toHaveProperty("next_cursor");

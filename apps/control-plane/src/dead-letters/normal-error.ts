@@ -1,5 +1,6 @@
 // One text for one fault: what differs from letter to letter, and from language to language, taken out.
 import { hash } from "node:crypto";
+import { headerText } from "@muster/contracts";
 
 // The protocol's own text of what fails a contract, alike in all languages: the contract and the place say what is wrong.
 const byContract = /^does not match \S+ at \//;
@@ -27,6 +28,13 @@ export function normalError(errorClass: string, error: string): string {
 /** 16 hex characters that are the same for the same fault, whatever the language, group and reason. */
 export function fingerprintOf(errorClass: string, error: string): string {
   return hash("sha256", normalError(errorClass, error), "hex").slice(0, 16);
+}
+
+/** Text as it is searched: lower case, and the same whether it is written out or as header text. */
+export function searchable(text: string): string {
+  return /[^ -~]|\\u/.test(text)
+    ? headerText(decoded(text).toLowerCase(), Number.POSITIVE_INFINITY)
+    : text.toLowerCase();
 }
 
 // Header text has what is not ASCII as \uXXXX; as such it would look like a word with digits.

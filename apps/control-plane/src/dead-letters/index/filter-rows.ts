@@ -2,6 +2,7 @@
 import { setImmediate as breathe } from "node:timers/promises";
 import { covers } from "../../groups/subjects.ts";
 import type { DeadLetterFilter } from "../filter.ts";
+import { searchable } from "../normal-error.ts";
 import type { Shelf } from "../read.ts";
 import { ARCHIVED, DEAD, type Letters } from "./letters.ts";
 import type { Texts } from "./texts.ts";
@@ -27,7 +28,7 @@ export async function matcher(letters: Letters, filter: DeadLetterFilter, shelf:
   const { error, subject, fingerprint } = filter;
   const marked: [Uint32Array, Uint8Array][] = [];
   if (error !== undefined) {
-    const part = error.toLowerCase();
+    const part = searchable(error);
     const mark = (marks: Uint8Array, from: number) => errorTexts.markContaining(part, marks, from);
     marked.push([letters.errors, await remembered(errorTexts, `e ${part}`, mark)]);
   }

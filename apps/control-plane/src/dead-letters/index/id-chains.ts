@@ -6,11 +6,11 @@ const NONE = 0xffffffff;
 
 /** A hash table whose places are chains of the rows that share 64 bits of their id's hash. */
 export class IdChains {
-  #hashes = [new Uint32Array(1024), new Uint32Array(1024)] as [Uint32Array, Uint32Array];
+  #hashes = [new Uint32Array(64), new Uint32Array(64)] as [Uint32Array, Uint32Array];
   /** The next row of the same hash. */
-  #next = new Uint32Array(1024);
+  #next = new Uint32Array(64);
   /** Open addressing: the first row of a hash plus 1, or 0. */
-  #heads = new Uint32Array(4096);
+  #heads = new Uint32Array(128);
   #used = 0;
   // Unknown to others, so that nobody can make two ids that look like one.
   readonly #salt = randomBytes(16).toString("hex");

@@ -1,5 +1,5 @@
 // The dead letters of one stream in columns: some 70 bytes each, texts kept once.
-import { fingerprintOf, MAX_ERROR } from "../normal-error.ts";
+import { fingerprintOf, MAX_ERROR, searchable } from "../normal-error.ts";
 import { IdChains } from "./id-chains.ts";
 import { larger, Texts } from "./texts.ts";
 
@@ -32,15 +32,15 @@ export class Letters {
   /** How often something was taken out. */
   removals = 0;
 
-  flags = new Uint8Array(1024);
-  seqs = new Float64Array(1024);
-  times = new Float64Array(1024);
-  groups = new Uint32Array(1024);
-  reasons = new Uint32Array(1024);
-  languages = new Uint32Array(1024);
-  versions = new Uint32Array(1024);
-  subjects = new Uint32Array(1024);
-  errors = new Uint32Array(1024);
+  flags = new Uint8Array(64);
+  seqs = new Float64Array(64);
+  times = new Float64Array(64);
+  groups = new Uint32Array(64);
+  reasons = new Uint32Array(64);
+  languages = new Uint32Array(64);
+  versions = new Uint32Array(64);
+  subjects = new Uint32Array(64);
+  errors = new Uint32Array(64);
   readonly #ids = new IdChains();
   /** Rows below it are gone. */
   #floor = 0;
@@ -48,7 +48,7 @@ export class Letters {
   /** Names that many letters share: groups, reasons, languages, versions. */
   readonly names = new Texts();
   readonly subjectTexts = new Texts();
-  /** `<class>\n<message>`, in lower case. */
+  /** `<class>\n<message>`, as they are searched. */
   readonly errorTexts = new Texts();
   /** The two halves of each error text's fingerprint. */
   fingerprints = [new Uint32Array(64), new Uint32Array(64)] as [Uint32Array, Uint32Array];
@@ -163,7 +163,7 @@ export class Letters {
   #addError(errorClass: string, error: string): number {
     const [kind, message] = [errorClass.slice(0, MAX_ERROR), error.slice(0, MAX_ERROR)];
     const known = this.errorTexts.size;
-    const id = this.errorTexts.add(`${kind}\n${message}`.toLowerCase());
+    const id = this.errorTexts.add(`${searchable(kind)}\n${searchable(message)}`);
     if (id < known) return id;
     if (id >= this.fingerprints[0].length)
       this.fingerprints = [larger(this.fingerprints[0]), larger(this.fingerprints[1])];

@@ -1,7 +1,7 @@
 // Many texts in few bytes: each distinct one is kept once, as UTF-8 in blocks, and known by a number.
 import { setImmediate as breathe } from "node:timers/promises";
 
-const BLOCK_BYTES = 1024 * 1024;
+const BLOCK_BYTES = 64 * 1024;
 /** Bytes of one text; what is longer is cut. */
 const MAX_BYTES = 4096;
 const SLICE_MS = 8;
@@ -9,7 +9,7 @@ const SEPARATOR = 0;
 
 /** Texts numbered in the order in which they first came. A plain Map of strings takes three times the memory. */
 export class Texts {
-  #blocks: Buffer[] = [Buffer.allocUnsafe(BLOCK_BYTES)];
+  readonly #blocks: Buffer[] = [];
   #at = 0;
   #size = 0;
   /** Where each text begins, counted through all blocks, and how many bytes it has. */

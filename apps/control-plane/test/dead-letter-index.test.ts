@@ -126,6 +126,17 @@ test("a stream that was made again has its own letters, with the same sequences"
   expect([await it.count(), await it.list()]).toEqual([3, ids]);
 });
 
+test("a stream that was made again while nobody looked is read anew", async () => {
+  await using it = await setUp(3);
+  expect([await it.count(), await it.list()]).toEqual([3, it.ids]);
+  await it.other.jsm.streams.delete(it.dlq);
+  await makeDlq(it.other, it.stream);
+  const ids: string[] = [];
+  for (let i = 0; i < 3; i++) ids.push((await storeLetter(it.other, { stream: it.stream })).id);
+  expect([await it.count(), await it.list()]).toEqual([3, ids]);
+  expect(await findDeadLetter(it.ours, it.stream, it.ids[0] ?? "")).toBeUndefined();
+});
+
 test("messages that are no dead letters disturb no count", async () => {
   await using own = await startNats();
   await using it = await setUp(2, { over: { subjects: ["muster.dlq.*.>", "other.>"] }, url: own.url });

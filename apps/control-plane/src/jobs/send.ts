@@ -9,7 +9,7 @@ import { Pace } from "./pace.ts";
 import { type Tried, triedOf } from "./progress.ts";
 import type { JobContext } from "./run.ts";
 
-/** So many letters are under way at once. More made it no faster: see docs/performance.md. */
+/** So many letters are under way at once. What bounds the rate is this process's one thread: 256 were no faster. */
 const IN_FLIGHT = 128;
 
 /** Sends letters at the job's pace. */

@@ -10,6 +10,7 @@ import { allowReading, answerPreflight, isPreflight } from "./cors.ts";
 import { keepIndexes } from "./dead-letters/index/keep.ts";
 import { fail } from "./errors.ts";
 import { refusal } from "./guard.ts";
+import { keepMembers } from "./groups/members.ts";
 import { JobRunner } from "./jobs/runner.ts";
 import { Database } from "./ledger/database.ts";
 import type { Log } from "./log.ts";
@@ -103,6 +104,7 @@ export async function startControlPlane(
   }
   const jobs = new JobRunner(nats, database, log);
   void keepIndexes(nats, log, stop.signal);
+  void keepMembers(nats, stop.signal);
   if (config.auth === "tokens") void offerFirstToken(nats, showFirst, { log, signal: stop.signal });
   let closing: Promise<void> | undefined;
   const close = () => {

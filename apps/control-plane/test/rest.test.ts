@@ -139,6 +139,11 @@ describe("every operation", () => {
     const params = { ...at, member: "m1" };
     expect(await rest.call("drainMember", { params })).toMatchObject(params);
     expect(await rest.call("getGroup", { params: at })).toMatchObject({ members: [{ id: "m1" }] });
+    const query = { stream: "ORDERS", state: "running", degraded: "false", limit: "1" };
+    expect(await rest.call("listMembers", { query })).toMatchObject({
+      items: [{ group: "billing", member: { id: "m1" } }],
+      total: 1,
+    });
     expect(await rest.refused("drainMember", { params: { ...at, member: "m2" } })).toMatchObject({
       status: 404,
       code: "no_member",
@@ -251,27 +256,6 @@ describe("every operation", () => {
     });
     expect(await rest.call("replayDeadLetters", { params: { stream }, body: { id } })).toMatchObject({
       outcomes: [{ id, outcome: "refused", code: "invalid" }],
-    });
-  });
-
-  test("answers as the document says: jobs", async () => {
-    const body = { stream: "ORDERS", filter: { group: "billing", reason: "permanent" }, canary: 1, limit: 1 };
-    const { id } = await rest.call<{ id: string }>("createJob", { body });
-    const params = { id };
-    await waitFor("the job", async () => {
-      const query = { count_since: "true" };
-      const job = await rest.call<{ state: string }>("getJob", { params, query });
-      return job.state === "done" && job;
-    });
-    expect(await rest.call("listJobs", { query: { limit: "1" } })).toMatchObject([{ id, state: "done" }]);
-    for (const operation of ["pauseJob", "resumeJob", "cancelJob"]) {
-      expect(await rest.refused(operation, { params })).toMatchObject({ status: 409, code: "job_ended" });
-      rest.called.add(operation);
-    }
-    expect(await rest.refused("getJob", { params: { id: "no-job" } })).toMatchObject({ code: "not_found" });
-    expect(await rest.refused("createJob", { body: { stream: "core", canary: 1 } })).toMatchObject({
-      status: 404,
-      code: "no_stream",
     });
   });
 

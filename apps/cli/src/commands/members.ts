@@ -1,15 +1,31 @@
-// muster members drain | watch
+// muster members list | drain | watch
 import type { MemberEvent } from "@muster/control-plane";
 import type { Command } from "commander";
 import type { Client } from "../client.ts";
 import { type Format, print } from "../output.ts";
+import { table } from "../table.ts";
 import { safe } from "../text.ts";
+import { toNumber } from "./numbers.ts";
 
+type Page = Awaited<ReturnType<Client["groups"]["members"]["query"]>>;
+type Listed = NonNullable<Parameters<Client["groups"]["members"]["query"]>[0]>;
 type Watched = NonNullable<Parameters<Client["groups"]["events"]["subscribe"]>[0]>;
 
 /** Adds the commands for members. */
 export function addMembers(program: Command, client: () => Client, format: () => Format): void {
-  const members = program.command("members").description("steer one member, watch all");
+  const members = program.command("members").description("look at members, steer one, watch all");
+
+  members
+    .command("list")
+    .description("live members by their latest heartbeats, a page at a time")
+    .option("--stream <name>")
+    .option("--group <name>", "of the stream that is given")
+    .option("--language <name>")
+    .option("--state <state>", "starting, running, paused or draining")
+    .option("--degraded", "only those whose ledger, records or dead letters are out of reach")
+    .option("--limit <n>", "on a page, at most 500", toNumber, 100)
+    .option("--cursor <cursor>", "the next_cursor of the page before")
+    .action(async (options: Listed) => print(format(), await client().groups.members.query(options), page));
 
   members
     .command("drain")
@@ -32,6 +48,38 @@ export function addMembers(program: Command, client: () => Client, format: () =>
     .option("--stream <name>")
     .option("--group <name>")
     .action((options: Watched) => watch(client(), options, format()));
+}
+
+function page({ items, total, next_cursor }: Page): string {
+  if (items.length === 0) return "no members; start one with: muster worker ts|go|py";
+  const rows = items.map(({ stream, group, member }) => [
+    stream,
+    group,
+    member.id,
+    member.language,
+    member.degraded ? `${member.state}, degraded` : member.state,
+    member.in_flight,
+    member.held,
+    member.counts.done,
+    member.counts.dead,
+    member.host,
+    member.pid,
+  ]);
+  const head = [
+    "stream",
+    "group",
+    "member",
+    "language",
+    "state",
+    "in flight",
+    "held",
+    "done",
+    "dead",
+    "host",
+    "pid",
+  ];
+  const more = next_cursor === undefined ? "" : `; the next page: --cursor ${next_cursor}`;
+  return `${table(head, rows)}\n\n${items.length} of ${total} members${more}`;
 }
 
 /** Comes back by itself when the control plane does; ends with what it refuses. */

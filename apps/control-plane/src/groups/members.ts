@@ -1,7 +1,13 @@
 // The live members of groups, by their heartbeats.
+import { setTimeout as sleep } from "node:timers/promises";
 import { buckets, MemberRecord } from "@muster/contracts";
 import { readBucket } from "../nats/bucket.ts";
-import type { Nats } from "../nats/connection.ts";
+import { viewsOf } from "../nats/bucket-view.ts";
+import type { Nats, NatsLink } from "../nats/connection.ts";
+
+const KEEP_MS = 1000;
+
+const view = viewsOf(buckets.members, parse);
 
 /** Live members by `<stream>.<group>`; a record that does not pass its schema is left out. */
 export async function readMembers(
@@ -9,15 +15,40 @@ export async function readMembers(
   stream?: string,
   group?: string,
 ): Promise<Map<string, MemberRecord[]>> {
-  const filter = stream === undefined ? ">" : group === undefined ? `${stream}.>` : `${stream}.${group}.>`;
   const members = new Map<string, MemberRecord[]>();
-  for (const [key, { value }] of await readBucket(nats, buckets.members, filter)) {
-    const record = parse(value);
-    if (record === undefined) continue;
-    const groupKey = key.split(".").slice(0, 2).join(".");
-    members.set(groupKey, [...(members.get(groupKey) ?? []), record]);
+  for (const [key, record] of await recordsOf(nats, stream, group)) {
+    const groupKey = key.slice(0, key.lastIndexOf("."));
+    const known = members.get(groupKey);
+    if (known === undefined) members.set(groupKey, [record]);
+    else known.push(record);
   }
   return members;
+}
+
+/** All of them come from memory, those of a stream or a group from the bucket. */
+async function recordsOf(
+  nats: Nats,
+  stream: string | undefined,
+  group: string | undefined,
+): Promise<[string, MemberRecord][]> {
+  if (stream === undefined) return [...(await view(nats).read())].map(([key, { value }]) => [key, value]);
+  const entries = await readBucket(nats, buckets.members, `${stream}.${group ?? "*"}.>`);
+  return [...entries].flatMap(([key, { value }]) => {
+    const record = parse(value);
+    return record === undefined ? [] : [[key, record] as [string, MemberRecord]];
+  });
+}
+
+/** Keeps what is in memory up to date, so that nobody has to wait for all of it, until the signal aborts. */
+export async function keepMembers(link: NatsLink, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    // In an outage there is nothing to see; whoever asks is told.
+    if (link.isUp)
+      await view(link.current())
+        .read()
+        .catch(() => undefined);
+    await sleep(KEEP_MS, undefined, { signal }).catch(() => undefined);
+  }
 }
 
 function parse(value: Uint8Array): MemberRecord | undefined {

@@ -2,6 +2,7 @@
 import { buckets, GroupSpec, groupKey } from "@muster/contracts";
 import { fail } from "../errors.ts";
 import { getEntry, readBucket } from "../nats/bucket.ts";
+import { viewsOf } from "../nats/bucket-view.ts";
 import type { Nats } from "../nats/connection.ts";
 
 /** A stored spec. Revision 0 and no spec: there is none; a revision without spec: it was deleted. */
@@ -40,12 +41,16 @@ export async function getSpec(
   return { spec, revision };
 }
 
+const view = viewsOf(buckets.groups, parseSpec);
+
 /** All specs, or those of one stream; what does not pass the schema is left out. */
 export async function readSpecs(
   nats: Nats,
   stream?: string,
 ): Promise<{ spec: GroupSpec; revision: number }[]> {
-  const entries = await readBucket(nats, buckets.groups, stream === undefined ? ">" : `${stream}.>`);
+  if (stream === undefined)
+    return [...(await view(nats).read()).values()].map(({ value, revision }) => ({ spec: value, revision }));
+  const entries = await readBucket(nats, buckets.groups, `${stream}.>`);
   return [...entries.values()].flatMap(({ value, revision }) => {
     const spec = parseSpec(value);
     return spec === undefined ? [] : [{ spec, revision }];

@@ -91,15 +91,17 @@ export async function readBucket(
   return entries;
 }
 
-/** What was written to the keys that match `filter`, from a revision on. Throws `no_stream`. */
+/** What was written to the keys that match `filter`, from a revision on, up to another. Throws `no_stream`. */
 export async function* readChanges(
   nats: Nats,
   bucket: string,
   filter: string,
   from = 1,
+  upTo = Number.MAX_SAFE_INTEGER,
 ): AsyncGenerator<Entry & { key: string }> {
   const prefix = `$KV.${bucket}.`;
-  for await (const message of scanStream(nats, bucketStream(bucket), { filter: prefix + filter, from })) {
+  const options = { filter: prefix + filter, from, upTo };
+  for await (const message of scanStream(nats, bucketStream(bucket), options)) {
     const key = message.subject.slice(prefix.length);
     yield { key, value: isMarker(message.headers) ? undefined : message.data, revision: message.seq };
   }

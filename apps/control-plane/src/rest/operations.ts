@@ -79,6 +79,13 @@ export const operations: Readonly<Record<string, Operation>> = {
     path: `${GROUP}/reset`,
     summary: "Set a group to a sequence or a time of its stream",
   },
+  listMembers: {
+    procedure: "groups.members",
+    method: "GET",
+    path: "/members",
+    summary: "Live members, a page at a time",
+    description: "By their latest heartbeats, ordered by stream, group and id.",
+  },
   drainMember: {
     procedure: "groups.drainMember",
     method: "POST",
@@ -176,49 +183,13 @@ export const operations: Readonly<Record<string, Operation>> = {
     path: "/streams/{stream}/dead-letter-export",
     summary: "Dead letters with their bodies, a page at a time",
   },
-  createJob: {
-    procedure: "jobs.create",
-    method: "POST",
-    path: "/jobs",
-    summary: "Replay the dead letters of a filter in the background",
-    description:
-      "About those that lie there now. Any control plane works on it, and goes on when one is killed.",
-  },
-  listJobs: {
-    procedure: "jobs.list",
-    method: "GET",
-    path: "/jobs",
-    summary: "Replay jobs, the newest first",
-  },
-  getJob: {
-    procedure: "jobs.get",
-    method: "GET",
-    path: "/jobs/{id}",
-    summary: "One replay job: how far it is, what was not sent and why",
-  },
-  pauseJob: {
-    procedure: "jobs.pause",
-    method: "POST",
-    path: "/jobs/{id}/pause",
-    summary: "Begin no further letter",
-  },
-  resumeJob: {
-    procedure: "jobs.resume",
-    method: "POST",
-    path: "/jobs/{id}/resume",
-    summary: "Go on behind the last letter",
-  },
-  cancelJob: {
-    procedure: "jobs.cancel",
-    method: "POST",
-    path: "/jobs/{id}/cancel",
-    summary: "End a job; what was not sent lies where it lay",
-  },
   createReplayJob: {
     procedure: "jobs.create",
     method: "POST",
     path: "/replay-jobs",
     summary: "Replay the dead letters of a filter in the background",
+    description:
+      "About those that lie there now. Any control plane works on it, and goes on when one is killed.",
   },
   listReplayJobs: {
     procedure: "jobs.list",

@@ -6,6 +6,7 @@ import { memberEvents } from "../groups/events.ts";
 import { getGroup, GroupView } from "../groups/get.ts";
 import { GroupFile } from "../groups/group-file.ts";
 import { GroupLine, listGroups } from "../groups/list.ts";
+import { listMembers, MembersPage, MembersQuery } from "../groups/list-members.ts";
 import { PausedGroup, pauseGroup } from "../groups/pause.ts";
 import { GroupPlan, planGroup } from "../groups/plan.ts";
 import { Removal, removeGroup } from "../groups/remove.ts";
@@ -36,6 +37,11 @@ export const groups = {
     .mutation(({ ctx, input }) => planGroup(ctx.nats.current(), input.spec, input.stream)),
 
   list: viewer.output(z.array(GroupLine)).query(({ ctx }) => listGroups(ctx.nats.current())),
+
+  members: viewer
+    .input(MembersQuery)
+    .output(MembersPage)
+    .query(({ ctx, input }) => listMembers(ctx.nats.current(), input)),
 
   get: viewer
     .input(Name)

@@ -5,7 +5,7 @@ import { fail } from "../../errors.ts";
 import type { Nats } from "../../nats/connection.ts";
 import { Build } from "./build.ts";
 import type { Letters } from "./letters.ts";
-import { SharedRun } from "./shared-run.ts";
+import { SharedRun } from "../../shared-run.ts";
 import type { IndexStatus } from "./status.ts";
 
 /** How long an answer waits for an index that is being built, before it says so. */

@@ -1,8 +1,9 @@
+import { buckets, memberKey, memberSubject } from "@muster/contracts";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { getJob, listJobs } from "../src/jobs/store.ts";
-import { putEntry } from "../src/nats/bucket.ts";
+import { getEntry, putEntry } from "../src/nats/bucket.ts";
 import { deadCount, eventsIn, putDead, putManyDead, waitForJob } from "./jobs-system.ts";
-import { order, refusalOf, settleDead, settleDone, specOf, startSystem, take } from "./system.ts";
+import { memberOf, order, refusalOf, settleDead, settleDone, specOf, startSystem, take } from "./system.ts";
 
 let system: Awaited<ReturnType<typeof startSystem>>;
 beforeAll(async () => {
@@ -119,6 +120,36 @@ describe("a job", () => {
     expect(end).toMatchObject({ outcome: "done", after: { state: "done", counts: { selected: 0 } } });
     expect(rows.some(({ action, outcome }) => action === "jobs.create" && outcome === "done")).toBe(true);
   });
+});
+
+test("letters of a queue group go to a live member, and wait while it has no room", async () => {
+  const { nats, client } = system;
+  const spec = specOf({
+    stream: "core",
+    group: "mail",
+    subjects: ["mail.>"],
+    delivery: { mode: "queue" },
+    ledger: "none",
+  });
+  await client.groups.apply.mutate({ spec });
+  const member = { ...memberOf({ delivery: "queue" }), id: "m1" };
+  const key = memberKey("core", "mail", "m1");
+  const { revision = 0 } = (await getEntry(nats, buckets.members, key)) ?? {};
+  await putEntry(nats, buckets.members, key, JSON.stringify(member), revision);
+  let asked = 0;
+  const subscription = nats.nc.subscribe(memberSubject("core", "mail", "m1", "replay"), {
+    callback: (_, message) => {
+      message.respond(++asked <= 3 ? '{"ok":false,"error":"full"}' : '{"ok":true}');
+    },
+  });
+  await putManyDead(nats, 3, prefix(), { stream: "core", group: "mail" });
+  const { id } = await create({ stream: "core", filter: { group: "mail" }, rate_per_second: 50 });
+  expect(await waitForJob(client, id)).toMatchObject({
+    state: "done",
+    counts: { selected: 3, replayed: 3, failed: {} },
+  });
+  expect([asked, await deadCount(nats, "core")]).toEqual([6, 0]);
+  subscription.unsubscribe();
 });
 
 test("the metrics tell jobs by state, and what they came to", async () => {

@@ -1,11 +1,10 @@
 // A message of a dead-letter stream, its body left at the server, as an entry of the index.
-import type { MsgHdrs } from "@nats-io/nats-core";
 import { ARCHIVED, DEAD, type Entry, OTHER } from "./letters.ts";
 
 /** What is indexed of a message; the same reading of headers and subject as `toDeadLetter` has. */
 export function entryOf(
   stream: string,
-  message: { subject: string; seq: number; storedAt: number; headers: MsgHdrs | undefined },
+  message: { subject: string; seq: number; storedAt: number; headers: Iterable<readonly [string, string]> },
 ): Entry {
   const [root, kind, source, group = "", reason = ""] = message.subject.split(".");
   const isOurs = root === "muster" && source === stream && group !== "" && reason !== "";
@@ -23,15 +22,17 @@ export function entryOf(
     error: "",
   };
   let messageId = "";
-  // One walk: each look-up by name would walk through all of them.
-  for (const [name, values] of message.headers ?? []) {
+  for (const [name, value] of message.headers) {
     const field = fields.get(name);
-    if (field !== undefined) entry[field] = values.at(-1) ?? "";
-    else if (name === "Nats-Msg-Id") messageId = values.at(-1) ?? "";
+    if (field !== undefined) entry[field] = value;
+    else if (name === "Nats-Msg-Id") messageId = value;
   }
   if (entry.id === "") entry.id = messageId || `seq.${message.seq}`;
   return entry;
 }
+
+/** The headers that it looks at begin so. */
+export const READ = ["Muster-Dlq-", "Nats-Msg-Id"];
 
 type Field = "id" | "language" | "version" | "subject" | "errorClass" | "error";
 

@@ -3,8 +3,9 @@ import { dlqStream } from "@muster/contracts";
 import { type ConsumerMessages, DeliverPolicy, type JsMsg } from "@nats-io/jetstream";
 import type { Nats } from "../../nats/connection.ts";
 import { nextSequence } from "../../nats/scan.ts";
-import { entryOf } from "./entry.ts";
+import { entryOf, READ } from "./entry.ts";
 import type { Letters } from "./letters.ts";
+import { headersOf } from "./raw-headers.ts";
 
 /** Messages asked for at once: with 64 KiB of headers each they are half of what a server lets a connection fall behind. */
 const AHEAD = 500;
@@ -85,7 +86,8 @@ export class Feed {
     const { streamSequence: seq, timestampNanos } = message.info;
     if (seq <= this.seen) return;
     const storedAt = Math.floor(timestampNanos / 1e6);
-    const { subject, headers } = message;
+    const { subject } = message;
+    const headers = headersOf(message, READ);
     this.#letters.add(entryOf(this.#stream, { subject, seq, storedAt, headers }));
     this.seen = seq;
     this.#wake();

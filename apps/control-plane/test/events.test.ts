@@ -2,7 +2,7 @@ import { buckets, MemberRecord } from "@muster/contracts";
 import { startNats, waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type MemberEvent, memberEvents, newsOnly } from "../src/groups/events.ts";
-import { bucketStream, getEntry, putEntry } from "../src/nats/bucket.ts";
+import { bucketStream, deleteEntry, getEntry, putEntry } from "../src/nats/bucket.ts";
 import { listen as listenTo } from "./listen.ts";
 import { memberOf, specOf, startPlane, startSystem, startWorker } from "./system.ts";
 
@@ -29,15 +29,9 @@ function listen(url: string, input: object = {}) {
 
 const put = async (key: string, record: object | "") => {
   const before = await getEntry(system.nats, buckets.members, key);
-  const value = record === "" ? "" : JSON.stringify(record);
-  await putEntry(
-    system.nats,
-    buckets.members,
-    key,
-    value,
-    before?.revision ?? 0,
-    record === "" ? "DEL" : undefined,
-  );
+  const revision = before?.revision ?? 0;
+  if (record === "") await deleteEntry(system.nats, buckets.members, key, revision);
+  else await putEntry(system.nats, buckets.members, key, JSON.stringify(record), revision);
 };
 
 test("tells of a worker that joins, leaves and crashes, to whom asked for its group", async () => {

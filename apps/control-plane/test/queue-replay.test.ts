@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { type ReplayStep } from "../src/dead-letters/replay.ts";
 import { replay } from "../src/dead-letters/replay-many.ts";
 import { Ledgers } from "../src/ledger/ledgers.ts";
-import { getText, putEntry } from "../src/nats/bucket.ts";
+import { deleteEntry, getText, putEntry } from "../src/nats/bucket.ts";
 import { toMsgHdrs } from "../src/nats/headers.ts";
 import { count, memberOf, order, refusalOf, specOf, startSystem, startWorker } from "./system.ts";
 
@@ -194,7 +194,7 @@ describe("replay of a queue group's dead letter", () => {
 
   test("of a group that is gone keeps the dead letter", async () => {
     const id = await deadLetter();
-    await putEntry(system.nats, buckets.groups, `core.${group}`, "", await revision(), "DEL");
+    await deleteEntry(system.nats, buckets.groups, `core.${group}`, await revision());
     expect((await byId(id)).outcomes).toMatchObject([{ outcome: "failed", code: "no_group" }]);
     expect(await left()).toBe(1);
   });

@@ -59,6 +59,31 @@ describe("deadLetters.replay by id", () => {
     expect(await getText(nats, buckets.replays, `ORDERS.${id}`)).toBeUndefined();
   });
 
+  test("leaves no marker of its claim for ever, but where the bucket knows nothing else", async () => {
+    const { nats, client } = system;
+    const markerOf = async (id: string) =>
+      (
+        await nats.jsm.streams.getMessage("KV_MUSTER_REPLAYS", {
+          last_by_subj: `$KV.MUSTER_REPLAYS.ORDERS.${id}`,
+        })
+      )?.header;
+    const first = await deadOrder();
+    await byId(first.id);
+    const marker = await markerOf(first.id);
+    expect([marker?.get("KV-Operation"), marker?.get("Nats-TTL")]).toEqual(["DEL", "1h"]);
+
+    const { config } = await nats.jsm.streams.info("KV_MUSTER_REPLAYS");
+    await nats.jsm.streams.delete("KV_MUSTER_REPLAYS");
+    const { allow_msg_ttl: _, ...older } = config;
+    await nats.jsm.streams.add(older);
+    await take(nats).then((message) => message.ackAck());
+    const second = await deadOrder();
+    expect((await byId(second.id)).counts).toEqual({ replayed: 1 });
+    expect((await markerOf(second.id))?.get("Nats-TTL")).toBe("");
+    await client.groups.apply.mutate({ spec: specOf() });
+    expect((await nats.jsm.streams.info("KV_MUSTER_REPLAYS")).config.allow_msg_ttl).toBe(true);
+  });
+
   test("says what is gone already", async () => {
     const { id } = await deadOrder();
     await byId(id);

@@ -1,7 +1,7 @@
 import { buckets, groupKey } from "@muster/contracts";
 import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { getEntry, putEntry } from "../src/nats/bucket.ts";
+import { deleteEntry, getEntry, putEntry } from "../src/nats/bucket.ts";
 import { memberOf, order, refusalOf, settleDone, specOf, startSystem, startWorker, take } from "./system.ts";
 
 let system: Awaited<ReturnType<typeof startSystem>>;
@@ -172,7 +172,7 @@ describe("reset", () => {
       });
     }
     const { revision = 0 } = (await getEntry(nats, buckets.members, key)) ?? {};
-    await putEntry(nats, buckets.members, key, "", revision, "DEL");
+    await deleteEntry(nats, buckets.members, key, revision);
     await client.groups.reset.mutate(back);
     await client.groups.resume.mutate(at);
     const again = [await take(nats, "RETRY"), await take(nats, "RETRY")];
@@ -222,7 +222,7 @@ describe("delete", () => {
     const { at } = await group("HALF", 1, "interest");
     const key = groupKey("HALF", "billing");
     const { revision = 0 } = (await getEntry(nats, buckets.groups, key)) ?? {};
-    await putEntry(nats, buckets.groups, key, "", revision, "DEL");
+    await deleteEntry(nats, buckets.groups, key, revision);
     const removal = await client.groups.delete.mutate({ ...at, confirm: "billing" });
     expect(removal).toMatchObject({ removes: ["consumer billing"] });
     expect(removal.loses[0]).toContain("1 messages of stream HALF");

@@ -9,6 +9,10 @@ import type { DeadLetter } from "./read.ts";
 /** How long a replay may take before another one may take it over. */
 export const LEASE_MS = 30_000;
 
+// Nothing asks for the marker of a claim: whoever comes late finds the letter gone. Kept, each replay would cost the
+// server a key for ever.
+const MARKER_TTL = "1h";
+
 /**
  * What is kept of a replay. `claimed`: it is under way. `replayed`: kept where the dead letter went
  * back as another event, because no ledger row tells where its message went.
@@ -93,7 +97,7 @@ export async function takeClaim(
 
 /** Ends a claim that came to nothing, or whose replay is done. One that was taken over is left alone. */
 export async function releaseClaim(nats: Nats, claim: Claim): Promise<void> {
-  await deleteEntry(nats, buckets.replays, claim.key, claim.revision);
+  await deleteEntry(nats, buckets.replays, claim.key, claim.revision, MARKER_TTL);
 }
 
 /** Ends the claim of a replay that is done; keeps a note where the letter went back as another event. */

@@ -6,11 +6,19 @@ import { bucketStream } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
 import { type Change, mark, ns } from "./change.ts";
 import { differencesBetween, type PlannedChange } from "./plan-change.ts";
+import type { Snapshot } from "./snapshot.ts";
 import { createStream, findStream, updateStream } from "./streams.ts";
 
-type Bucket = { name: string; history: number; ttlMs: number; hasMarkers: boolean };
+type Bucket = {
+  name: string;
+  history: number;
+  ttlMs: number;
+  hasMarkers: boolean;
+  /** Whether a write may say how long it is kept. */
+  hasTtlPerKey: boolean;
+};
 
-const plain = { history: 1, ttlMs: 0, hasMarkers: false };
+const plain = { history: 1, ttlMs: 0, hasMarkers: false, hasTtlPerKey: false };
 
 const all: readonly Bucket[] = [
   { ...plain, name: buckets.groups, history: 10 },
@@ -19,7 +27,7 @@ const all: readonly Bucket[] = [
   { ...plain, name: buckets.attempts, ttlMs: ATTEMPTS_TTL_MS },
   // History, so that the transitions of a row can be looked at.
   { ...plain, name: buckets.ledger, history: 5 },
-  { ...plain, name: buckets.replays },
+  { ...plain, name: buckets.replays, hasTtlPerKey: true },
   { ...plain, name: buckets.jobs },
 ];
 
@@ -38,13 +46,13 @@ export async function provisionBucket(nats: Nats, name: string, replicas: number
 }
 
 /** What would become of the buckets. */
-export async function planBuckets(nats: Nats): Promise<PlannedChange[]> {
-  return await Promise.all(all.map((bucket) => plan(nats, bucket)));
+export async function planBuckets(snapshot: Snapshot): Promise<PlannedChange[]> {
+  return await Promise.all(all.map((bucket) => plan(snapshot, bucket)));
 }
 
-async function plan(nats: Nats, bucket: Bucket): Promise<PlannedChange> {
+async function plan(snapshot: Snapshot, bucket: Bucket): Promise<PlannedChange> {
   const what = `bucket ${bucket.name}`;
-  const found = await findStream(nats, bucketStream(bucket.name));
+  const found = await snapshot.stream(bucketStream(bucket.name));
   if (found === undefined) return { what, change: "create", differences: [] };
   const patch = patchOf(bucket, found.config);
   const differences = differencesBetween(found.config, patch);
@@ -75,6 +83,7 @@ function patchOf(bucket: Bucket, config: StreamConfig): Partial<StreamConfig> {
   const needsNoRollup = !bucket.hasMarkers && config.allow_rollup_hdrs;
   return {
     ...(config.allow_direct ? {} : { allow_direct: true }),
+    ...(bucket.hasTtlPerKey && !config.allow_msg_ttl ? { allow_msg_ttl: true } : {}),
     ...(needsNoRollup ? { allow_rollup_hdrs: false } : {}),
   };
 }
@@ -94,6 +103,7 @@ function configOf(bucket: Bucket, replicas: number): Partial<StreamConfig> {
     // The server needs rollups for delete markers, and forces them on there.
     allow_rollup_hdrs: bucket.hasMarkers,
     ...(bucket.hasMarkers ? { allow_msg_ttl: true, subject_delete_marker_ttl: ns(bucket.ttlMs) } : {}),
+    ...(bucket.hasTtlPerKey ? { allow_msg_ttl: true } : {}),
     metadata: mark("bucket"),
   };
 }

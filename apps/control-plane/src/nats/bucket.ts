@@ -2,11 +2,12 @@
 import { Empty, type Payload, RequestError } from "@nats-io/nats-core";
 import { fail } from "../errors.ts";
 import type { Nats } from "./connection.ts";
-import { publish } from "./publish.ts";
+import { publish, type Published } from "./publish.ts";
 import { scanStream } from "./scan.ts";
 
 const TIMEOUT_MS = 5000;
 const WRONG_LAST_SEQUENCE = 10071;
+const NO_MESSAGE_TTL = 10166;
 
 /** What a key holds: no value means deleted, and the revision is then its marker's. */
 export type Entry = { value: Uint8Array | undefined; revision: number };
@@ -51,26 +52,47 @@ export async function putEntry(
   key: string,
   value: Payload,
   revision: number,
-  operation?: "DEL",
 ): Promise<number | "conflict"> {
-  const answer = await publish(nats, `$KV.${bucket}.${key}`, value, {
-    "Nats-Expected-Last-Subject-Sequence": String(revision),
-    ...(operation === undefined ? {} : { "KV-Operation": operation }),
-  });
-  if (answer.type === "stored") return answer.seq;
-  if (answer.type === "no_stream") throw missing(bucket);
-  if (answer.errCode === WRONG_LAST_SEQUENCE) return "conflict";
-  throw fail("nats_error", `put of ${key} in ${bucket} failed: ${answer.error} (${answer.errCode})`);
+  return revisionOf(bucket, key, await write(nats, bucket, key, value, { [EXPECTED]: String(revision) }));
 }
 
-/** Deletes the key if it still is at `revision`; says whether it did. */
+/**
+ * Deletes the key if it still is at `revision`; says whether it did. What is left is a marker, which takes the place of
+ * a key for ever, or for `markerTtl` (`1h`) where the bucket knows that.
+ */
 export async function deleteEntry(
   nats: Nats,
   bucket: string,
   key: string,
   revision: number,
+  markerTtl?: string,
 ): Promise<boolean> {
-  return (await putEntry(nats, bucket, key, Empty, revision, "DEL")) !== "conflict";
+  const headers = { [EXPECTED]: String(revision), "KV-Operation": "DEL" };
+  const ttl = markerTtl === undefined ? {} : { "Nats-TTL": markerTtl };
+  let answer = await write(nats, bucket, key, Empty, { ...headers, ...ttl });
+  // A bucket that others made, or an older version of ours.
+  if (markerTtl !== undefined && answer.type === "refused" && answer.errCode === NO_MESSAGE_TTL)
+    answer = await write(nats, bucket, key, Empty, headers);
+  return revisionOf(bucket, key, answer) !== "conflict";
+}
+
+const EXPECTED = "Nats-Expected-Last-Subject-Sequence";
+
+async function write(
+  nats: Nats,
+  bucket: string,
+  key: string,
+  value: Payload,
+  headers: Record<string, string>,
+): Promise<Published> {
+  return await publish(nats, `$KV.${bucket}.${key}`, value, headers);
+}
+
+function revisionOf(bucket: string, key: string, answer: Published): number | "conflict" {
+  if (answer.type === "stored") return answer.seq;
+  if (answer.type === "no_stream") throw missing(bucket);
+  if (answer.errCode === WRONG_LAST_SEQUENCE) return "conflict";
+  throw fail("nats_error", `put of ${key} in ${bucket} failed: ${answer.error} (${answer.errCode})`);
 }
 
 /** The last values of the keys that match `filter`, markers left out; empty when there is no such bucket. */

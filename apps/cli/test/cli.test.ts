@@ -15,11 +15,11 @@ afterAll(async () => {
 
 test("plans a group in words and JSON, and makes nothing", async () => {
   const file = join(root, "infra/groups/orders.json");
-  const words = await muster(["groups", "plan", "-f", file, "--max-age-ms", "60000"]);
+  const words = await muster(["groups", "plan", "-f", file, "--max-age-ms", "3600000"]);
   expect(words).toMatchObject({ code: 0, err: "" });
   expect(words.out).toMatch(/\ncreate stream ORDERS\n  subjects: muster\.replay\.ORDERS\.>, orders\.>\n/);
   expect(words.out).toMatch(
-    /\n  max_age_ms: 60000\n[^]*\n\ngroup billing of stream ORDERS is new: apply makes it so\n$/,
+    /\n  max_age_ms: 3600000\n[^]*\n\ngroup billing of stream ORDERS is new: apply makes it so\n$/,
   );
   const json = JSON.parse((await muster(["groups", "plan", "-f", file, "-o", "json"])).out) as object;
   expect(json).toMatchObject({ revision: 0, restart_needed: [] });

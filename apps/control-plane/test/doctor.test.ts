@@ -1,6 +1,7 @@
 import { buckets } from "@muster/contracts";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { groupChecks, retrySpanMs } from "../src/doctor/group-checks.ts";
+import { groupChecks } from "../src/doctor/group-checks.ts";
+import { retrySpanMs } from "../src/groups/retry-span.ts";
 import { memberChecks } from "../src/doctor/member-checks.ts";
 import { streamChecks } from "../src/doctor/stream-checks.ts";
 import type { GroupFacts, StreamFacts } from "../src/doctor/finding.ts";
@@ -92,12 +93,12 @@ describe("a group", () => {
     expect(signsOf(groupFacts(over))).toEqual([]);
   });
 
-  test("has a retry span of all deadlines and the backoffs between, jitter included", () => {
+  test("has a retry span of all deadlines, the backoffs between, jitter included, and a last ack_wait", () => {
     const spec = specOf({
       timeout_ms: 100,
       retry: { max_attempts: 4, backoff_ms: [1000, 2000], jitter: 0.5 },
     });
-    expect(retrySpanMs(spec)).toBe(4 * 100 + 1.5 * (1000 + 2000 + 2000));
+    expect(retrySpanMs(spec)).toBe(4 * 100 + 1.5 * (1000 + 2000 + 2000) + 2000);
   });
 });
 

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { createVerdict } from "@muster/contracts";
 import { describe, expect, test } from "vitest";
-import { GroupFile, groupFileSchema } from "../src/groups/group-file.ts";
+import { z } from "zod";
+import { GroupFile, groupFileSchema, GroupsFile } from "../src/groups/group-file.ts";
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url));
 const verdict = createVerdict("group-file", { ...groupFileSchema() });
@@ -23,13 +24,20 @@ describe("the schema of a group file", () => {
   test.each([
     [true, { spec }],
     [true, { spec: { ...spec, delivery: { mode: "batch", size: 1, wait_ms: 1 } }, stream: { replicas: 3 } }],
+    [true, { groups: [{ spec }, { spec: { ...spec, group: "h" }, stream: { replicas: 3 }, adopt: true }] }],
+    [false, { groups: [] }],
+    [false, { groups: [{ spec, streams: {} }] }],
+    [false, { groups: [spec] }],
+    [false, { spec, groups: [{ spec }] }],
+    [false, { spec, adopt: "yes" }],
     [false, {}],
     [false, { spec: { ...spec, delivery: { mode: "batch" } } }],
     [false, { spec: { ...spec, subjects: [] } }],
     [false, { spec, stream: { retention: "for ever" } }],
     [false, { spec, streams: {} }],
   ])("says the same as the procedure, %s: %j", (isTaken, file) => {
-    expect([judge(file), GroupFile.safeParse(file).success]).toEqual([isTaken, isTaken]);
+    const isParsed = z.union([GroupFile, GroupsFile]).safeParse(file).success;
+    expect([judge(file), isParsed]).toEqual([isTaken, isTaken]);
   });
 
   test.each([

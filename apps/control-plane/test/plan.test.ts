@@ -34,10 +34,10 @@ const of = (what: string, { changes }: Awaited<ReturnType<typeof plan>>) =>
 
 describe("groups.plan", () => {
   test("on an empty server shows everything that apply would make, and makes nothing", async () => {
-    const planned = await plan(specOf("FIRST"), { max_age_ms: 60_000 });
+    const planned = await plan(specOf("FIRST"), { max_age_ms: 3_600_000 });
     expect(planned).toMatchObject({ stream: "FIRST", group: "g", revision: 0, restart_needed: [] });
     expect(new Set(planned.changes.map(({ change }) => change))).toEqual(new Set(["create"]));
-    expect(of("stream FIRST", planned)?.differences).toContainEqual({ field: "max_age_ms", wanted: 60_000 });
+    expect(of("stream FIRST", planned)?.differences).toContainEqual({ field: "max_age_ms", wanted: 3_600_000 });
     expect(of("consumer g", planned)?.differences).toContainEqual({ field: "ack_wait_ms", wanted: 30_000 });
     expect(await streams()).toEqual([]);
   });

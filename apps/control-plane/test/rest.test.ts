@@ -88,6 +88,12 @@ describe("every operation", () => {
       ...at,
       revision: 1,
     });
+    const groups = [{ spec: { ...spec, ...at } }];
+    expect(await rest.call("planGroups", { body: { groups } })).toMatchObject({ nothing_to_do: true });
+    expect(await rest.call("applyGroups", { body: { groups } })).toMatchObject({
+      ok: true,
+      groups: [{ ...at, outcome: "applied", revision: 1 }],
+    });
     // The whole file, as the CLI takes it, may say the names once more.
     expect(await rest.call("applyGroup", { params: at, body: { spec: { ...spec, ...at } } })).toMatchObject({
       revision: 1,

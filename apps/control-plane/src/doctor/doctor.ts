@@ -4,6 +4,7 @@ import { z } from "zod";
 import { inWords } from "../groups/plan-change.ts";
 import { planGroup } from "../groups/plan.ts";
 import { type Group, listConsumers, readGroups } from "../groups/read-groups.ts";
+import { Snapshot } from "../groups/snapshot.ts";
 import { findStream } from "../groups/streams.ts";
 import { oldestWaitingSeconds } from "../metrics/oldest.ts";
 import type { Nats } from "../nats/connection.ts";
@@ -37,10 +38,11 @@ export async function examine(nats: Nats, only?: string): Promise<Report> {
   if (only !== undefined) checkName("stream", only);
   const groups = (await readGroups(nats)).filter(({ spec }) => only === undefined || spec.stream === only);
   const streams = [...new Set(groups.map(({ spec }) => spec.stream))];
+  const snapshot = new Snapshot(nats, true);
   const ofStreams = await Promise.all(
     streams.map(async (stream) =>
       examineStream(
-        nats,
+        snapshot,
         groups.filter(({ spec }) => spec.stream === stream),
         stream,
       ),
@@ -62,9 +64,10 @@ export async function examine(nats: Nats, only?: string): Promise<Report> {
   };
 }
 
-async function examineStream(nats: Nats, groups: Group[], stream: string): Promise<Finding[]> {
+async function examineStream(snapshot: Snapshot, groups: Group[], stream: string): Promise<Finding[]> {
+  const { nats } = snapshot;
   const info = stream === "core" ? undefined : await findStream(nats, stream);
-  const ofGroups = await Promise.all(groups.map((group) => examineGroup(nats, group, info)));
+  const ofGroups = await Promise.all(groups.map((group) => examineGroup(snapshot, group, info)));
   if (info === undefined) return ofGroups.flat();
   const consumers = await listConsumers(nats, stream);
   const isCluster = (nats.nc.info?.cluster ?? "") !== "";
@@ -81,14 +84,15 @@ async function examineStream(nats: Nats, groups: Group[], stream: string): Promi
 }
 
 async function examineGroup(
-  nats: Nats,
+  snapshot: Snapshot,
   group: Group,
   stream: StreamFacts["info"] | undefined,
 ): Promise<Finding[]> {
+  const { nats } = snapshot;
   const facts: GroupFacts = {
     ...group,
     stream,
-    drift: await driftOf(nats, group),
+    drift: await driftOf(snapshot, group),
     oldestWaitingSeconds: await oldestWaitingSeconds(nats, group),
     nowMs: Date.now(),
   };
@@ -100,14 +104,16 @@ async function examineGroup(
 }
 
 /** What an apply of the stored spec would change or refuse. */
-async function driftOf(nats: Nats, { spec }: Group): Promise<string[]> {
+async function driftOf(snapshot: Snapshot, { spec }: Group): Promise<string[]> {
   try {
-    const { changes } = await planGroup(nats, spec);
+    const { changes } = await planGroup(snapshot.nats, spec, {}, false, snapshot);
     return changes.flatMap(({ what, change, differences }) => {
       if (change === "create") return `${what} is missing`;
       return change === "update" ? differences.map((difference) => `${what}: ${inWords(difference)}`) : [];
     });
   } catch (error) {
+    // The checks of the stream say it, with its severity.
+    if (error instanceof MusterError && error.code === "silent_loss") return [];
     if (error instanceof MusterError && error.code !== "nats_down") return [error.message];
     throw error;
   }

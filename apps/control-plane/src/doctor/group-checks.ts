@@ -1,5 +1,6 @@
 // What can be wrong with a group: its settings against what is measured.
 import { figuresOf } from "../groups/figures.ts";
+import { retrySpanMs } from "../groups/retry-span.ts";
 import type { GroupFacts, Sign } from "./finding.ts";
 
 const MANY_PENDING = 1000;
@@ -132,16 +133,6 @@ export const groupChecks: readonly ((facts: GroupFacts) => Sign | undefined)[] =
     };
   },
 ];
-
-/** The longest time from a message's first attempt to its last, in milliseconds. */
-export function retrySpanMs({ retry, timeout_ms }: GroupFacts["spec"]): number {
-  let span = timeout_ms * retry.max_attempts;
-  for (let attempt = 1; attempt < retry.max_attempts; attempt++) {
-    const step = Math.min(attempt, retry.backoff_ms.length) - 1;
-    span += (retry.backoff_ms[step] ?? 0) * (1 + retry.jitter);
-  }
-  return Math.round(span);
-}
 
 function slowest(members: GroupFacts["members"]): number {
   return Math.max(0, ...members.map(({ p99_ms = 0 }) => p99_ms));

@@ -2,6 +2,7 @@
 import { overlaps } from "@muster/contracts";
 import { kindOf } from "../groups/change.ts";
 import { filtersOfConsumer } from "../groups/consumer-config.ts";
+import { droppingLimits } from "../groups/silent-loss.ts";
 import type { Sign, StreamFacts } from "./finding.ts";
 
 /** A sign, with the consumer that it is about. */
@@ -10,19 +11,15 @@ type Told = Sign & { consumer?: string };
 /** Every check of a stream. */
 export const streamChecks: readonly ((facts: StreamFacts) => Told[])[] = [
   function discardOld({ info: { config } }) {
-    const limits = [
-      config.max_msgs > 0 ? `max_msgs ${config.max_msgs}` : "",
-      config.max_bytes > 0 ? `max_bytes ${config.max_bytes}` : "",
-      config.max_msgs_per_subject > 0 ? `max_msgs_per_subject ${config.max_msgs_per_subject}` : "",
-    ].filter((limit) => limit !== "");
-    if (config.discard !== "old" || limits.length === 0) return [];
+    const limits = droppingLimits(config);
+    if (limits.length === 0) return [];
     return [
       {
         id: "discard-old",
         severity: "error",
-        evidence: `discard is old, with ${limits.join(", ")}`,
+        evidence: `discard is ${config.discard}, with ${limits.join(", ")}`,
         reason: "at its limit the stream drops its oldest messages in silence, settled or not",
-        fix: "set discard to new, so that publishers are refused instead",
+        fix: "set discard to new, and discard_new_per_subject where the limit is by subject, so that publishers are refused instead",
       },
     ];
   },

@@ -1,4 +1,4 @@
-// Makes what a group needs, in an order that lets members join only when all is there.
+// Makes what groups need, in an order that lets members join only when all is there.
 import { buckets, dlqStream, type GroupSpec, groupKey } from "@muster/contracts";
 import { z } from "zod";
 import { fail } from "../errors.ts";
@@ -7,14 +7,16 @@ import type { Nats } from "../nats/connection.ts";
 import { provisionBuckets } from "./buckets.ts";
 import { canonicalJson } from "./canonical.ts";
 import { Change } from "./change.ts";
-import { checkGroup, subjectsOf } from "./check-group.ts";
+import type { Checked } from "./check-groups.ts";
 import { provisionConsumer } from "./consumer.ts";
 import { provisionContracts } from "./contracts.ts";
-import { readSpec } from "./specs.ts";
-import { provisionDlq, provisionStream, type StreamOptions } from "./stream.ts";
-import { getStream } from "./streams.ts";
-
-const ROUNDS = 10;
+import { provisionDlq } from "./dlq-stream.ts";
+import type { Entry } from "./entries.ts";
+import { plan, type Planned } from "./plan.ts";
+import { settleConsumer, settleStream } from "./settle.ts";
+import { Snapshot } from "./snapshot.ts";
+import { readSpec, type StoredSpec } from "./specs.ts";
+import { provisionStream, type StreamOptions } from "./stream.ts";
 
 /** What an apply came to: the spec's revision, and what happened to each thing. */
 export const Applied = z
@@ -27,44 +29,74 @@ export type Applied = z.infer<typeof Applied>;
  * queue group has neither stream nor consumer. All that can be refused is refused before anything is
  * made. Safe to repeat, and safe when two run at once: the spec is written by compare and set
  * (`changed_meanwhile` for the one that was late), and both leave stream and consumer as the spec
- * that won wants them.
+ * that won wants them. With `adopt` what others made is taken over.
  */
-export async function applyGroup(nats: Nats, spec: GroupSpec, options: StreamOptions = {}): Promise<Applied> {
-  const { hasStream, replicas } = await checkGroup(nats, spec, options);
-  const changes = await provisionBuckets(nats, replicas);
-  const before = await readSpec(nats, spec.stream, spec.group);
-  if (hasStream) {
-    const change = await provisionStream(nats, spec, options, await subjectsOf(nats, spec));
-    changes.push({ what: `stream ${spec.stream}`, change });
-  }
-  changes.push({
-    what: `stream ${dlqStream(spec.stream)}`,
-    change: await provisionDlq(nats, spec.stream, replicas),
-  });
-  if (hasStream)
-    changes.push({ what: `consumer ${spec.group}`, change: await provisionConsumer(nats, spec) });
-  changes.push(...(await provisionContracts(nats, spec.contracts)));
+export async function applyGroup(
+  nats: Nats,
+  spec: GroupSpec,
+  options: StreamOptions = {},
+  adopt = false,
+): Promise<Applied> {
+  const planned = await plan(new Snapshot(nats, false), [{ spec, stream: options, adopt }]);
+  const [part, group] = [planned.parts[0], planned.groups[0]];
+  if (part === undefined || group === undefined) throw new Error("a plan without its group");
+  const ofBuckets = await provisionBuckets(nats, part.replicas);
+  const ofStreams = await provisionStreams(nats, part);
+  const { revision, consumer, contracts, spec: ofSpec } = await applyEntry(nats, group, spec.contracts);
+  if (part.source !== undefined) await settleStream(nats, part);
+  const changes = [...ofBuckets, ...ofStreams, ...consumer, ...contracts, ofSpec];
+  return { stream: spec.stream, group: spec.group, revision, changes };
+}
+
+/** The stream of a part and its dead-letter stream. */
+export async function provisionStreams(nats: Nats, part: Checked): Promise<Change[]> {
+  const { stream, source, adopt, replicas } = part;
+  const dlq = dlqStream(stream);
+  return [
+    ...(source === undefined
+      ? []
+      : [{ what: `stream ${stream}`, change: await provisionStream(nats, source) }]),
+    { what: `stream ${dlq}`, change: await provisionDlq(nats, stream, { replicas, adopt }) },
+  ];
+}
+
+/** What applying one group did beside buckets and streams. */
+type AppliedEntry = { revision: number; consumer: Change[]; contracts: Change[]; spec: Change };
+
+/** The consumer of a group, the contracts named, and its spec. */
+export async function applyEntry(
+  nats: Nats,
+  { entry, before }: Planned["groups"][number],
+  contracts: readonly string[],
+): Promise<AppliedEntry> {
+  const { spec, adopt }: Entry = entry;
+  const hasConsumer = spec.delivery.mode !== "queue";
+  const consumer: Change[] = hasConsumer
+    ? [{ what: `consumer ${spec.group}`, change: await provisionConsumer(nats, spec, adopt) }]
+    : [];
+  const ofContracts = await provisionContracts(nats, contracts);
   const written = await writeSpec(nats, spec, before);
-  if (hasStream) await settle(nats, spec);
+  if (hasConsumer) await settleConsumer(nats, spec);
   if (written.type === "lost") {
     throw fail(
       "changed_meanwhile",
       `group ${spec.group} of stream ${spec.stream} was changed by somebody else (revision ${written.revision}); look at it and apply again`,
     );
   }
-  changes.push({ what: `spec ${groupKey(spec.stream, spec.group)}`, change: written.change });
-  return { stream: spec.stream, group: spec.group, revision: written.revision, changes };
+  const what = `spec ${groupKey(spec.stream, spec.group)}`;
+  return {
+    revision: written.revision,
+    consumer,
+    contracts: ofContracts,
+    spec: { what, change: written.change },
+  };
 }
 
 type Written =
   | { type: "won"; revision: number; change: Change["change"] }
   | { type: "lost"; revision: number };
 
-async function writeSpec(
-  nats: Nats,
-  spec: GroupSpec,
-  before: Awaited<ReturnType<typeof readSpec>>,
-): Promise<Written> {
+async function writeSpec(nats: Nats, spec: GroupSpec, before: StoredSpec): Promise<Written> {
   const wanted = canonicalJson(spec);
   if (before.spec !== undefined && canonicalJson(before.spec) === wanted) {
     return { type: "won", revision: before.revision, change: "unchanged" };
@@ -78,22 +110,4 @@ async function writeSpec(
   return isEqual
     ? { type: "won", revision: now.revision, change: "unchanged" }
     : { type: "lost", revision: now.revision };
-}
-
-/**
- * Streams and consumers have no compare and set, so another apply may have written over ours in
- * between. Each apply therefore ends by making them fit what is stored: the last one sees all.
- */
-async function settle(nats: Nats, mine: GroupSpec): Promise<void> {
-  for (let round = 0; round < ROUNDS; round++) {
-    const { spec = mine } = await readSpec(nats, mine.stream, mine.group);
-    const stream = await provisionStream(nats, spec, {}, await subjectsOf(nats, spec));
-    const consumer = await provisionConsumer(nats, spec);
-    if (stream !== "updated" && consumer !== "updated") return;
-  }
-  const { state } = await getStream(nats, mine.stream);
-  throw fail(
-    "changed_meanwhile",
-    `stream ${mine.stream} (${state.messages} messages) keeps being changed by others; apply again when they are done`,
-  );
 }

@@ -6,6 +6,7 @@ import { bucketStream } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
 import { type Change, mark, ns } from "./change.ts";
 import { differencesBetween, type PlannedChange } from "./plan-change.ts";
+import type { Snapshot } from "./snapshot.ts";
 import { createStream, findStream, updateStream } from "./streams.ts";
 
 type Bucket = {
@@ -45,13 +46,13 @@ export async function provisionBucket(nats: Nats, name: string, replicas: number
 }
 
 /** What would become of the buckets. */
-export async function planBuckets(nats: Nats): Promise<PlannedChange[]> {
-  return await Promise.all(all.map((bucket) => plan(nats, bucket)));
+export async function planBuckets(snapshot: Snapshot): Promise<PlannedChange[]> {
+  return await Promise.all(all.map((bucket) => plan(snapshot, bucket)));
 }
 
-async function plan(nats: Nats, bucket: Bucket): Promise<PlannedChange> {
+async function plan(snapshot: Snapshot, bucket: Bucket): Promise<PlannedChange> {
   const what = `bucket ${bucket.name}`;
-  const found = await findStream(nats, bucketStream(bucket.name));
+  const found = await snapshot.stream(bucketStream(bucket.name));
   if (found === undefined) return { what, change: "create", differences: [] };
   const patch = patchOf(bucket, found.config);
   const differences = differencesBetween(found.config, patch);

@@ -2,16 +2,20 @@
 import { z } from "zod";
 import type { Nats } from "../nats/connection.ts";
 
-/** `adopted`: made by others, fits, left as it is. */
+/** `adopted`: made by others, fits, left as it is; `taken_over`: made by others, Muster's from now on. */
 export const Change = z
-  .strictObject({ what: z.string(), change: z.enum(["created", "updated", "unchanged", "adopted"]) })
+  .strictObject({
+    what: z.string(),
+    change: z.enum(["created", "updated", "unchanged", "adopted", "taken_over"]),
+  })
   .meta({ id: "Change" });
 export type Change = z.infer<typeof Change>;
 
 /** What Muster's mark on a stream or consumer says it is. */
 export type Kind = "bucket" | "source" | "dlq" | "group" | "audit";
 
-const MARK = "muster.kind";
+/** The field of the metadata with the mark. */
+export const MARK = "muster.kind";
 
 /** The metadata that marks a stream or consumer as Muster's own; what lacks it is never rewritten. */
 export function mark(kind: Kind): Record<string, string> {

@@ -37,18 +37,46 @@ export function wantedConsumer(spec: GroupSpec) {
 }
 
 /** What an update can change of the consumer. */
-export function changeableOf(spec: GroupSpec) {
+function changeableOf(spec: GroupSpec) {
   const { ack_wait, max_ack_pending, max_deliver, filter_subjects, metadata } = wantedConsumer(spec);
   return { ack_wait, max_ack_pending, max_deliver, filter_subjects, metadata };
+}
+
+/** What makes the consumer that is there the group's. Metadata of others stays. */
+export function updateOf(spec: GroupSpec, is: ConsumerConfig): Partial<ConsumerConfig> {
+  const wanted = changeableOf(spec);
+  return {
+    ...wanted,
+    ...unhindered(is),
+    // The server takes one of the two fields only.
+    ...(is.filter_subject ? { filter_subject: "" } : {}),
+    metadata: { ...is.metadata, ...wanted.metadata },
+  };
 }
 
 /** Where the consumer that is there differs in what an update can change; empty: it is as the spec wants it. */
 export function differences(spec: GroupSpec, is: ConsumerConfig): Difference[] {
   // Filters are a set, and a consumer may have been given one of them in another field.
   const filters = filtersOfConsumer(is);
-  const wanted = changeableOf(spec);
+  const wanted = { ...changeableOf(spec), ...unhindered(is) };
   const filter_subjects = isSameSet(filters, wanted.filter_subjects) ? filters : wanted.filter_subjects;
   return differencesBetween({ ...is, filter_subjects: filters }, { ...wanted, filter_subjects });
+}
+
+/** What others may have set and members cannot live with, taken away. */
+function unhindered(is: ConsumerConfig): Partial<ConsumerConfig> {
+  return {
+    // It overwrites ack_wait.
+    ...(is.backoff !== undefined && is.backoff.length > 0 ? { backoff: [] } : {}),
+    // Bodies would be missing, and every message invalid.
+    ...(is.headers_only ? { headers_only: false } : {}),
+    // It would be deleted, its place with it, while no member lives.
+    ...(is.inactive_threshold ? { inactive_threshold: 0 } : {}),
+    // Pulls that ask for more are refused.
+    ...(is.max_batch ? { max_batch: 0 } : {}),
+    ...(is.max_expires ? { max_expires: 0 } : {}),
+    ...(is.max_bytes ? { max_bytes: 0 } : {}),
+  };
 }
 
 /** Where it differs in what no update can change; empty: it can serve the group. */
@@ -56,8 +84,9 @@ export function fixedDifferences(spec: GroupSpec, is: ConsumerConfig): string[] 
   const found: string[] = [];
   if (is.ack_policy !== "explicit") found.push(`ack policy is ${is.ack_policy}, not explicit`);
   if (is.deliver_policy !== "all") found.push(`deliver policy is ${is.deliver_policy}, not all`);
-  if (is.backoff !== undefined && is.backoff.length > 0)
-    found.push("it has a backoff, which overwrites ack_wait");
+  if (is.replay_policy === "original") found.push("it delivers at the speed of publishing (replay original)");
+  if (is.priority_groups !== undefined && is.priority_groups.length > 0)
+    found.push("it has priority groups, which members do not name");
   return [...found, ...(spec.delivery.mode === "push" ? notPushed(spec, is) : notPulled(spec, is))];
 }
 

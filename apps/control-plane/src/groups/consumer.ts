@@ -1,25 +1,13 @@
 // The consumer of a group: looking it up, saying why one that is there does not do, making it fit.
 import type { GroupSpec } from "@muster/contracts";
-import { overlaps } from "@muster/contracts";
-import {
-  type ConsumerConfig,
-  type ConsumerInfo,
-  JetStreamApiError,
-  type StreamInfo,
-} from "@nats-io/jetstream";
+import { type ConsumerConfig, type ConsumerInfo, JetStreamApiError } from "@nats-io/jetstream";
 import { fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
 import { type Change, kindOf } from "./change.ts";
-import {
-  changeableOf,
-  differences,
-  filtersOf,
-  filtersOfConsumer,
-  fixedDifferences,
-  wantedConsumer,
-} from "./consumer-config.ts";
+import { differences, fixedDifferences, updateOf, wantedConsumer } from "./consumer-config.ts";
 import { pauseConsumer, pauseDifferences } from "./consumer-pause.ts";
 import { differencesBetween, doneWords, inWords as asWords, type PlannedChange } from "./plan-change.ts";
+import { takeOver } from "./take-over.ts";
 
 const MISSING = new Set([10014, 10059]);
 const NAME_IN_USE = new Set([10013, 10148]);
@@ -48,48 +36,38 @@ export async function deleteConsumer(nats: Nats, stream: string, group: string):
   }
 }
 
-/** Throws when a consumer of the group's name cannot serve it, or others on a work queue take the same subjects. */
-export async function checkConsumerFits(
-  nats: Nats,
+/** What would become of the consumer; one that others made is left as it is, or taken over. Throws where it cannot serve. */
+export function planConsumer(
   spec: GroupSpec,
-  stream: StreamInfo | undefined,
-): Promise<void> {
-  if (stream === undefined) return;
-  const found = await findConsumer(nats, spec.stream, spec.group);
-  if (found !== undefined) checkFound(spec, found.config, stream.config.retention);
-  if (stream.config.retention !== "workqueue") return;
-  for await (const other of nats.jsm.consumers.list(spec.stream)) {
-    if (other.name === spec.group) continue;
-    const theirs = filtersOfConsumer(other.config);
-    const mine = filtersOf(spec).find((subject) => theirs.some((filter) => overlaps(subject, filter)));
-    if (mine !== undefined)
-      throw overlapping(spec, `${other.name} takes ${theirs.join(", ")} already, which overlaps ${mine}`);
-  }
-}
-
-/** What would become of the consumer; one that others made is left as it is. */
-export async function planConsumer(nats: Nats, spec: GroupSpec): Promise<PlannedChange> {
+  found: ConsumerInfo | undefined,
+  { adopt, retention }: { adopt: boolean; retention?: string | undefined },
+): PlannedChange {
   const what = `consumer ${spec.group}`;
-  const found = await findConsumer(nats, spec.stream, spec.group);
   if (found === undefined)
     return { what, change: "create", differences: differencesBetween({}, wantedConsumer(spec)) };
-  checkFound(spec, found.config);
-  if (kindOf(found.config) === undefined) return { what, change: "adopt", differences: [] };
+  checkFound(spec, found.config, { adopt, retention });
   const changed = [...differences(spec, found.config), ...pauseDifferences(spec, found)];
+  if (kindOf(found.config) === undefined)
+    return adopt ? takeOver(what, "group", changed) : { what, change: "adopt", differences: [] };
   return { what, change: changed.length === 0 ? "unchanged" : "update", differences: changed };
 }
 
 /** Makes the consumer fit the spec. */
-export async function provisionConsumer(nats: Nats, spec: GroupSpec): Promise<Change["change"]> {
-  const { change, differences: changed } = await planConsumer(nats, spec);
-  if (change === "create") return await create(nats, spec);
+export async function provisionConsumer(
+  nats: Nats,
+  spec: GroupSpec,
+  adopt: boolean,
+): Promise<Change["change"]> {
+  const found = await findConsumer(nats, spec.stream, spec.group);
+  const { change, differences: changed } = planConsumer(spec, found, { adopt });
+  if (found === undefined) return await create(nats, spec, adopt);
   if (changed.some(({ field }) => field !== "paused"))
-    await inWords(spec, nats.jsm.consumers.update(spec.stream, spec.group, changeableOf(spec)));
+    await inWords(spec, nats.jsm.consumers.update(spec.stream, spec.group, updateOf(spec, found.config)));
   if (changed.some(({ field }) => field === "paused")) await pauseConsumer(nats, spec);
   return doneWords[change];
 }
 
-async function create(nats: Nats, spec: GroupSpec): Promise<Change["change"]> {
+async function create(nats: Nats, spec: GroupSpec, adopt: boolean): Promise<Change["change"]> {
   try {
     await inWords(spec, nats.jsm.consumers.add(spec.stream, wantedConsumer(spec)));
     if (spec.paused) await pauseConsumer(nats, spec);
@@ -97,12 +75,16 @@ async function create(nats: Nats, spec: GroupSpec): Promise<Change["change"]> {
   } catch (error) {
     // Two applies at once: the other one was first, and now it is an update.
     if (error instanceof JetStreamApiError && NAME_IN_USE.has(error.code))
-      return await provisionConsumer(nats, spec);
+      return await provisionConsumer(nats, spec, adopt);
     throw error;
   }
 }
 
-function checkFound(spec: GroupSpec, is: ConsumerConfig, retention?: string): void {
+function checkFound(
+  spec: GroupSpec,
+  is: ConsumerConfig,
+  { adopt, retention }: { adopt: boolean; retention?: string | undefined },
+): void {
   const fixed = fixedDifferences(spec, is);
   const name = `consumer ${spec.group} of stream ${spec.stream}`;
   if (fixed.length > 0)
@@ -110,12 +92,12 @@ function checkFound(spec: GroupSpec, is: ConsumerConfig, retention?: string): vo
       "needs_new_consumer",
       `${name} cannot serve mode ${spec.delivery.mode}: ${fixed.join("; ")}. That needs a new consumer: choose another group name, or drain the group's members, delete the consumer and apply again; ${afterwards(spec, retention)}`,
     );
-  if (kindOf(is) !== undefined) return;
+  if (adopt || kindOf(is) !== undefined) return;
   const other = differences(spec, is);
   if (other.length > 0)
     throw fail(
       "foreign",
-      `${name} was not made by Muster, which leaves it as it is, and does not fit: ${other.map(asWords).join("; ")}; change it with the tool that made it, or the spec`,
+      `${name} was not made by Muster, which leaves it as it is, and does not fit: ${other.map(asWords).join("; ")}; change it with the tool that made it, or the spec, or let Muster take it over with adopt`,
     );
 }
 
@@ -134,12 +116,13 @@ async function inWords<T>(spec: GroupSpec, request: Promise<T>): Promise<T> {
     return await request;
   } catch (error) {
     if (error instanceof JetStreamApiError && FILTERS_OVERLAP.has(error.code))
-      throw overlapping(spec, error.message);
+      throw overlappingFilters(spec, error.message);
     throw error;
   }
 }
 
-function overlapping(spec: GroupSpec, why: string): Error {
+/** The error for a group on a work queue whose messages another consumer takes. */
+export function overlappingFilters(spec: GroupSpec, why: string): Error {
   return fail(
     "overlapping_filters",
     `group ${spec.group} cannot take ${spec.subjects.join(", ")} from stream ${spec.stream}: on a work queue a message has one group (${why}); use other subjects, or a stream with retention limits`,

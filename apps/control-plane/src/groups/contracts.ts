@@ -1,20 +1,13 @@
 // The contracts a group accepts, put where its members get them.
 import { buckets, contractSchemas } from "@muster/contracts";
 import { fail } from "../errors.ts";
-import { getEntry, getText, putEntry } from "../nats/bucket.ts";
+import { getEntry, putEntry } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
 import type { Change } from "./change.ts";
 import { canonicalJson } from "./canonical.ts";
 import { breakingChanges } from "./contract-change.ts";
 import type { PlannedChange } from "./plan-change.ts";
-
-/** Throws `breaking_contract` where a contract would take less than what is stored under its name. */
-export async function checkContracts(nats: Nats, contracts: readonly string[]): Promise<void> {
-  for (const name of contracts) {
-    const there = await getText(nats, buckets.contracts, name);
-    if (there !== undefined) checkWider(name, there);
-  }
-}
+import type { Snapshot } from "./snapshot.ts";
 
 /** Writes the JSON Schema of each contract where it differs from the one that is there. */
 export async function provisionContracts(nats: Nats, contracts: readonly string[]): Promise<Change[]> {
@@ -24,13 +17,17 @@ export async function provisionContracts(nats: Nats, contracts: readonly string[
   return changes;
 }
 
-/** What would become of the contracts in the bucket. */
-export async function planContracts(nats: Nats, contracts: readonly string[]): Promise<PlannedChange[]> {
+/** What would become of the contracts. Throws `breaking_contract` where one would take less than what is stored. */
+export async function planContracts(
+  snapshot: Snapshot,
+  contracts: readonly string[],
+): Promise<PlannedChange[]> {
   return await Promise.all(
     contracts.map(async (name): Promise<PlannedChange> => {
       const what = `contract ${name}`;
-      const there = await getText(nats, buckets.contracts, name);
+      const there = await snapshot.contract(name);
       if (there === undefined) return { what, change: "create", differences: [] };
+      checkWider(name, there);
       return isSame(there, canonicalJson(contractSchemas[name]))
         ? { what, change: "unchanged", differences: [] }
         : { what, change: "update", differences: [{ field: "schema" }] };

@@ -11,11 +11,14 @@ const Difference = z.strictObject({
 });
 export type Difference = z.infer<typeof Difference>;
 
-/** What would happen to one thing. `adopt`: made by others, fits, and is left as it is. */
+/**
+ * What would happen to one thing. `adopt`: made by others, fits, and is left as it is; `take_over`: made by others,
+ * and with the operator's consent changed to fit and Muster's from then on.
+ */
 export const PlannedChange = z
   .strictObject({
     what: z.string(),
-    change: z.enum(["create", "update", "unchanged", "adopt"]),
+    change: z.enum(["create", "update", "unchanged", "adopt", "take_over"]),
     differences: z.array(Difference),
   })
   .meta({ id: "PlannedChange" });
@@ -27,10 +30,18 @@ export const doneWords: Readonly<Record<PlannedChange["change"], Change["change"
   update: "updated",
   unchanged: "unchanged",
   adopt: "adopted",
+  take_over: "taken_over",
 };
 
 // Nanoseconds in the JetStream API; milliseconds wherever people and programs of ours look.
-const nanoseconds = new Set(["ack_wait", "max_age", "duplicate_window"]);
+const nanoseconds = new Set([
+  "ack_wait",
+  "backoff",
+  "duplicate_window",
+  "inactive_threshold",
+  "max_age",
+  "max_expires",
+]);
 
 /** Where `is` has not what `wanted` names; metadata, which is our own mark, is not told. */
 export function differencesBetween(is: object, wanted: object): Difference[] {
@@ -62,7 +73,10 @@ export function inWords({ field, is, wanted }: Difference): string {
 
 function difference(field: string, is: unknown, wanted: unknown): Difference {
   const isNs = nanoseconds.has(field);
-  const value = (given: unknown) => (isNs && typeof given === "number" ? given / 1e6 : given);
+  const value = (given: unknown): unknown => {
+    if (isNs && Array.isArray(given)) return given.map(value);
+    return isNs && typeof given === "number" ? given / 1e6 : given;
+  };
   return {
     field: isNs ? `${field}_ms` : field,
     ...(is === undefined ? {} : { is: value(is) }),

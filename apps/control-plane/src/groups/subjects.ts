@@ -18,12 +18,6 @@ export function isCovered(filters: readonly string[], subject: string): boolean 
   return filters.some((filter) => covers(filter, subject));
 }
 
-/** The filters without those that another one covers, each once, in a stable order. */
-export function smallest(filters: readonly string[]): string[] {
-  const unique = [...new Set(filters)].sort();
-  return unique.filter((filter) => !unique.some((other) => other !== filter && covers(other, filter)));
-}
-
 /** Whether the two lists hold the same subjects. */
 export function isSameSet(left: readonly string[], right: readonly string[]): boolean {
   const [a, b] = [new Set(left), new Set(right)];

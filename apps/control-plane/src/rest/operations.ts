@@ -54,6 +54,20 @@ export const operations: Readonly<Record<string, Operation>> = {
     inputAt: "spec",
     summary: "What applying a group would change",
   },
+  applyGroups: {
+    procedure: "groups.applyAll",
+    method: "POST",
+    path: "/groups/apply",
+    summary: "Make several groups, or change them",
+    description:
+      "Refused as a whole before anything is made. Where one fails after that, what was made stays, and the same call goes on: see each `outcome`.",
+  },
+  planGroups: {
+    procedure: "groups.planAll",
+    method: "POST",
+    path: "/groups/plan",
+    summary: "What applying several groups would change",
+  },
   deleteGroup: {
     procedure: "groups.delete",
     method: "DELETE",

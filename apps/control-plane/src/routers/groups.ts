@@ -4,11 +4,13 @@ import { Draining, drainMember } from "../groups/drain-member.ts";
 import { Applied, applyGroup } from "../groups/apply.ts";
 import { memberEvents } from "../groups/events.ts";
 import { getGroup, GroupView } from "../groups/get.ts";
-import { GroupFile } from "../groups/group-file.ts";
+import { applyGroups, GroupsApplied } from "../groups/apply-groups.ts";
+import { auditedGroup } from "../access/audited-group.ts";
+import { GroupFile, GroupsFile } from "../groups/group-file.ts";
 import { GroupLine, listGroups } from "../groups/list.ts";
 import { listMembers, MembersPage, MembersQuery } from "../groups/list-members.ts";
 import { PausedGroup, pauseGroup } from "../groups/pause.ts";
-import { GroupPlan, planGroup } from "../groups/plan.ts";
+import { GroupPlan, GroupsPlan, planGroup, planGroups } from "../groups/plan.ts";
 import { Removal, removeGroup } from "../groups/remove.ts";
 import { Reset, resetGroup } from "../groups/reset.ts";
 import { admin, operator, reader, viewer } from "../trpc.ts";
@@ -28,13 +30,31 @@ export const groups = {
   apply: admin
     .input(GroupFile)
     .output(Applied)
-    .mutation(({ ctx, input }) => applyGroup(ctx.nats.current(), input.spec, input.stream)),
+    .mutation(({ ctx, input: { spec, stream, adopt } }) =>
+      applyGroup(ctx.nats.current(), spec, stream, adopt),
+    ),
 
   // It changes nothing, but a spec may be larger than what a URL holds, so it is posted.
   plan: reader
     .input(GroupFile)
     .output(GroupPlan)
-    .mutation(({ ctx, input }) => planGroup(ctx.nats.current(), input.spec, input.stream)),
+    .mutation(({ ctx, input: { spec, stream, adopt } }) =>
+      planGroup(ctx.nats.current(), spec, stream, adopt),
+    ),
+
+  applyAll: admin
+    .input(GroupsFile)
+    .output(GroupsApplied)
+    .mutation(({ ctx, input }) => {
+      const nats = ctx.nats.current();
+      const { actor, caller, log } = ctx;
+      return applyGroups(nats, input.groups, auditedGroup(nats, { actor, requestId: caller.requestId, log }));
+    }),
+
+  planAll: reader
+    .input(GroupsFile)
+    .output(GroupsPlan)
+    .mutation(({ ctx, input }) => planGroups(ctx.nats.current(), input.groups)),
 
   list: viewer.output(z.array(GroupLine)).query(({ ctx }) => listGroups(ctx.nats.current())),
 

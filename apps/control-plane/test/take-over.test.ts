@@ -1,0 +1,279 @@
+import { jetstream, type JsMsg, type StreamConfig } from "@nats-io/jetstream";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { applyGroup } from "../src/groups/apply.ts";
+import { order, refusalOf, specOf, startSystem } from "./system.ts";
+
+let system: Awaited<ReturnType<typeof startSystem>>;
+beforeAll(async () => {
+  system = await startSystem();
+});
+afterAll(async () => {
+  await system[Symbol.asyncDispose]();
+});
+
+const specFor = (stream: string, over: Parameters<typeof specOf>[0] = {}) =>
+  specOf({ stream, subjects: [`${stream.toLowerCase()}.>`], ...over });
+const apply = (stream: string, over: { adopt?: boolean; group?: string } = {}) =>
+  system.client.groups.apply.mutate({
+    spec: specFor(stream, over.group === undefined ? {} : { group: over.group }),
+    adopt: over.adopt ?? true,
+  });
+const plan = (stream: string) => system.client.groups.plan.mutate({ spec: specFor(stream), adopt: true });
+const configOf = async (stream: string) => (await system.nats.jsm.streams.info(stream)).config;
+
+/** A work queue with a consumer and a stream of dead letters, as the nats CLI and other tools would make them. */
+async function theirs(stream: string, over: Partial<StreamConfig> = {}) {
+  const { jsm } = system.nats;
+  const subjects = [`${stream.toLowerCase()}.>`];
+  await jsm.streams.add({
+    name: stream,
+    subjects,
+    retention: "workqueue",
+    discard: "old",
+    max_msgs: 1000,
+    max_msgs_per_subject: 500,
+    metadata: { team: "shop" },
+    ...over,
+  });
+  await jsm.consumers.add(stream, {
+    durable_name: "billing",
+    ack_policy: "explicit",
+    filter_subject: subjects[0] ?? "",
+    max_deliver: 4,
+    backoff: [5e9, 10e9],
+    inactive_threshold: 3600e9,
+    metadata: { team: "shop" },
+  });
+}
+
+describe("a take-over", () => {
+  test("keeps messages and the consumer's place, and marks what it changed as Muster's", async () => {
+    const { nats, client } = system;
+    await theirs("MOVED");
+    for (let n = 1; n <= 6; n++) await nats.js.publish("moved.created", JSON.stringify(order(`o${n}`)));
+    const consumer = await jetstream(nats.nc).consumers.get("MOVED", "billing");
+    const taken: JsMsg[] = [];
+    for await (const message of await consumer.fetch({ max_messages: 3, expires: 2000 })) taken.push(message);
+    await taken[0]?.ackAck();
+    await taken[1]?.ackAck();
+    const planned = await plan("MOVED");
+    expect(planned.changes.filter(({ change }) => change === "take_over")).toEqual([
+      {
+        what: "stream MOVED",
+        change: "take_over",
+        differences: [
+          { field: "subjects", is: ["moved.>"], wanted: ["moved.>", "muster.replay.MOVED.>"] },
+          { field: "max_msg_size", is: -1, wanted: 1024 * 1024 - 32 * 1024 },
+          { field: "allow_direct", is: false, wanted: true },
+          { field: "discard", is: "old", wanted: "new" },
+          { field: "discard_new_per_subject", wanted: true },
+          { field: "metadata.muster.kind", wanted: "source" },
+        ],
+      },
+      {
+        what: "consumer billing",
+        change: "take_over",
+        differences: [
+          { field: "ack_wait_ms", is: 5000, wanted: 2000 },
+          { field: "max_ack_pending", is: 1000, wanted: 200_000 },
+          { field: "max_deliver", is: 4, wanted: -1 },
+          { field: "filter_subjects", is: ["moved.>"], wanted: ["moved.>", "muster.replay.MOVED.billing.>"] },
+          { field: "backoff_ms", is: [5000, 10_000], wanted: [] },
+          { field: "inactive_threshold_ms", is: 3_600_000, wanted: 0 },
+          { field: "metadata.muster.kind", wanted: "group" },
+        ],
+      },
+    ]);
+    const { changes } = await apply("MOVED");
+    expect(changes).toContainEqual({ what: "stream MOVED", change: "taken_over" });
+    expect(changes).toContainEqual({ what: "consumer billing", change: "taken_over" });
+    expect(await configOf("MOVED")).toMatchObject({
+      retention: "workqueue",
+      discard: "new",
+      discard_new_per_subject: true,
+      max_msgs: 1000,
+      metadata: { team: "shop", "muster.kind": "source", "muster.stream": "MOVED" },
+    });
+    const info = await nats.jsm.consumers.info("MOVED", "billing");
+    expect(info).toMatchObject({
+      num_pending: 3,
+      num_ack_pending: 1,
+      config: { max_deliver: -1, ack_wait: 2e9, metadata: { team: "shop", "muster.kind": "group" } },
+    });
+    expect(info.config.backoff ?? []).toEqual([]);
+    expect(info.config.inactive_threshold ?? 0).toBe(0);
+    // What was acked is gone, what was in hand comes again when its wait is over, the rest as it lay.
+    const seen = new Set<number>();
+    const again = await jetstream(nats.nc).consumers.get("MOVED", "billing");
+    while (seen.size < 4) {
+      const message = await again.next({ expires: 10_000 });
+      if (message === null) break;
+      seen.add(message.seq);
+      await message.ackAck();
+    }
+    expect([...seen].sort((a, b) => a - b)).toEqual([3, 4, 5, 6]);
+    expect((await nats.jsm.streams.info("MOVED")).state.messages).toBe(0);
+    expect((await plan("MOVED")).changes.every(({ change }) => change === "unchanged")).toBe(true);
+    expect((await client.doctor.query({ stream: "MOVED" })).findings.map(({ id }) => id)).not.toContain(
+      "drift",
+    );
+  });
+
+  test("never happens without consent", async () => {
+    await theirs("ASKED");
+    const before = await configOf("ASKED");
+    const refused = await refusalOf(apply("ASKED", { adopt: false }));
+    expect([refused.code, refused.message.includes("with adopt")]).toEqual(["foreign", true]);
+    expect(await configOf("ASKED")).toEqual(before);
+    await apply("ASKED");
+    // Consent was for what was there: another consumer of others' stays theirs.
+    await system.nats.jsm.consumers.add("ASKED", {
+      durable_name: "second",
+      ack_policy: "explicit",
+      filter_subject: "muster.replay.ASKED.second.>",
+    });
+    const second = specFor("ASKED", { group: "second", subjects: ["asked2.>"] });
+    expect((await refusalOf(system.client.groups.apply.mutate({ spec: second }))).code).toBe("foreign");
+  });
+
+  test("goes on where it was killed after the stream", async () => {
+    const { nats } = system;
+    await theirs("HALF");
+    const spec = specFor("HALF");
+    // As an apply leaves it that was killed behind the stream's update.
+    await nats.jsm.streams.update("HALF", {
+      subjects: ["half.>", "muster.replay.HALF.>"],
+      metadata: { "muster.kind": "source", "muster.stream": "HALF" },
+    });
+    const { changes } = await applyGroup(nats, spec, {}, true);
+    expect(changes).toContainEqual({ what: "stream HALF", change: "updated" });
+    expect(changes).toContainEqual({ what: "consumer billing", change: "taken_over" });
+    expect((await applyGroup(nats, spec, {}, true)).changes.map(({ change }) => change)).not.toContain(
+      "taken_over",
+    );
+  });
+
+  test("by two at once leaves one result", async () => {
+    const { nats } = system;
+    await theirs("TWICE");
+    const both = await Promise.all([1, 2].map(() => applyGroup(nats, specFor("TWICE"), {}, true)));
+    expect(both.map(({ revision }) => revision)).toEqual([both[0]?.revision, both[0]?.revision]);
+    expect(
+      await plan("TWICE").then(({ changes }) => changes.filter(({ change }) => change !== "unchanged")),
+    ).toEqual([]);
+  });
+
+  test("of a dead-letter stream makes it keep what it gets", async () => {
+    const { nats } = system;
+    await theirs("DEAD");
+    await nats.jsm.streams.add({
+      name: "DEAD_DLQ",
+      subjects: ["old.dead.>"],
+      max_age: 60e9,
+      max_msgs: 10,
+      no_ack: true,
+    });
+    nats.nc.publish("old.dead.x", "one");
+    await nats.nc.flush();
+    const { changes } = await apply("DEAD");
+    expect(changes).toContainEqual({ what: "stream DEAD_DLQ", change: "taken_over" });
+    expect(await nats.jsm.streams.info("DEAD_DLQ")).toMatchObject({
+      state: { messages: 1 },
+      config: {
+        subjects: ["muster.archive.DEAD.>", "muster.dlq.DEAD.>", "old.dead.>"],
+        discard: "new",
+        max_age: 0,
+        duplicate_window: 3600e9,
+        metadata: { "muster.kind": "dlq" },
+      },
+    });
+    expect((await configOf("DEAD_DLQ")).no_ack ?? false).toBe(false);
+  });
+
+  test("is deleted like what Muster made, and audited like every change", async () => {
+    const { client, nats } = system;
+    await theirs("GONE");
+    await apply("GONE");
+    const rows = (await client.audit.list.query({ limit: 10, action: "groups.apply" })).rows;
+    expect(rows.find(({ input }) => input?.includes('"GONE"'))?.input).toContain('"adopt":true');
+    const removal = await client.groups.delete.mutate({
+      stream: "GONE",
+      group: "billing",
+      confirm: "billing",
+    });
+    expect(removal.removes).toEqual(["spec GONE.billing", "consumer billing"]);
+    await expect(nats.jsm.consumers.info("GONE", "billing")).rejects.toThrow("consumer not found");
+  });
+
+  test.each<[string, string, Partial<StreamConfig>, string]>([
+    ["needs_new_stream", "SEALED", { sealed: true, retention: "limits" }, "it is sealed"],
+    [
+      "needs_new_stream",
+      "MIRROR",
+      { mirror: { name: "ORIGIN" }, subjects: [], retention: "limits" },
+      "mirrors ORIGIN",
+    ],
+  ])("refuses with %s what no update changes: %s", async (code, stream, over, why) => {
+    const { sealed = false, ...made } = over;
+    await system.nats.jsm.streams.add({ name: stream, subjects: [`${stream.toLowerCase()}.>`], ...made });
+    if (sealed) await system.nats.jsm.streams.update(stream, { sealed } as Partial<StreamConfig>);
+    const refused = await refusalOf(apply(stream));
+    expect([refused.code, refused.message.includes(why)]).toEqual([code, true]);
+  });
+
+  test.each<[string, object, string]>([
+    ["NEWONLY", { deliver_policy: "new" }, "deliver policy is new"],
+    ["NOACK", { ack_policy: "none" }, "ack policy is none"],
+    ["PUSHED", { deliver_subject: "x.push" }, "members pull"],
+    ["SLOW", { replay_policy: "original" }, "speed of publishing"],
+    ["PRIO", { priority_groups: ["a"], priority_policy: "overflow" }, "priority groups"],
+  ])("refuses a consumer that no update makes fit: %s", async (stream, over, why) => {
+    const { jsm } = system.nats;
+    await jsm.streams.add({ name: stream, subjects: [`${stream.toLowerCase()}.>`] });
+    await jsm.consumers.add(stream, { durable_name: "billing", ack_policy: "explicit", ...over });
+    const before = await configOf(stream);
+    const refused = await refusalOf(apply(stream));
+    expect([refused.code, refused.message.includes(why)]).toEqual(["needs_new_consumer", true]);
+    expect(await configOf(stream)).toEqual(before);
+  });
+});
+
+describe("what loses in silence is refused", () => {
+  const limits = { retention: "limits" } as const;
+
+  test("an age of the stream that retries outlast, for the group and for those that are there", async () => {
+    const { client } = system;
+    const short = { max_age_ms: 60_000 };
+    const slow = specFor("AGED", { timeout_ms: 60_000 });
+    const refused = await refusalOf(client.groups.apply.mutate({ spec: slow, stream: short }));
+    expect(refused.code).toBe("silent_loss");
+    expect(refused.message).toMatch(/after 60000 ms, and those of group billing may take 489200 ms/);
+    await client.groups.apply.mutate({ spec: slow, stream: limits });
+    const quick = specFor("AGED", { group: "quick", timeout_ms: 10, retry: { max_attempts: 1 } });
+    const other = await refusalOf(client.groups.apply.mutate({ spec: quick, stream: short }));
+    expect([other.code, other.message.includes("of group billing")]).toEqual(["silent_loss", true]);
+    await client.groups.apply.mutate({ spec: quick, stream: { max_age_ms: 600_000 } });
+    expect((await configOf("AGED")).max_age).toBe(600_000e6);
+  });
+
+  test.each<[string, Partial<StreamConfig>, string]>([
+    ["OLDMSGS", { max_msgs: 10 }, "max_msgs 10"],
+    ["OLDBYTES", { max_bytes: 1000 }, "max_bytes 1000"],
+    ["BYSUBJECT", { discard: "new", max_msgs_per_subject: 1 }, "max_msgs_per_subject 1"],
+    ["SHORT", { max_age: 60e9 }, "would drop messages after 60000 ms"],
+  ])("a stream of others that drops: %s", async (name, over, why) => {
+    const subjects = [`${name.toLowerCase()}.>`, `muster.replay.${name}.>`];
+    await system.nats.jsm.streams.add({ name, subjects, ...over });
+    const before = await configOf(name);
+    const refused = await refusalOf(apply(name, { adopt: false }));
+    expect([refused.code, refused.message.includes(why)]).toEqual(["silent_loss", true]);
+    expect(await configOf(name)).toEqual(before);
+  });
+
+  test("a stream of Muster's own that somebody made drop is mended", async () => {
+    await apply("MENDED", { adopt: false });
+    await system.nats.jsm.streams.update("MENDED", { discard: "old", max_msgs: 100 });
+    await apply("MENDED", { adopt: false });
+    expect((await configOf("MENDED")).discard).toBe("new");
+  });
+});

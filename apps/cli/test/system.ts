@@ -1,7 +1,7 @@
 // A server, a control plane on it, and the CLI as a user runs it.
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { checkoutRoot as root, startNats, startProcess } from "@muster/testkit";
+import { checkoutRoot as root, controlPlaneCommand, startNats, startProcess } from "@muster/testkit";
 
 /** The group of most tests. */
 export const spec = {
@@ -17,7 +17,7 @@ export type Ran = { code: number | null; out: string; err: string };
 
 /** The command line that starts the CLI, and a control plane. */
 export const cliArgv = [process.execPath, join(root, "apps/cli/src/main.ts")];
-export const planeArgv = [process.execPath, join(root, "apps/control-plane/src/main.ts")];
+export const planeArgv = controlPlaneCommand();
 
 /** Starts NATS and a control plane; both end with the scope. */
 export async function startSystem() {

@@ -1,5 +1,4 @@
-import { join } from "node:path";
-import { checkoutRoot, type Proc, type ProcOptions, startProcess, waitFor } from "@muster/testkit";
+import { controlPlaneCommand, type Proc, type ProcOptions, startProcess, waitFor } from "@muster/testkit";
 
 /** A control plane as a child process, and where it listens. */
 export type ControlPlane = Proc & { readonly url: string };
@@ -9,8 +8,7 @@ export type GroupFile = { spec: { stream: string; group: string } };
 
 /** Starts the control plane; returns when it listens and has reached NATS. `MUSTER_PORT` (4600) chooses the port. */
 export async function startControlPlane(natsUrl: string, options: ProcOptions = {}): Promise<ControlPlane> {
-  const main = join(checkoutRoot, "apps/control-plane/src/main.ts");
-  const proc = startProcess("control plane", [process.execPath, main], { NATS_URL: natsUrl }, options);
+  const proc = startProcess("control plane", controlPlaneCommand(), { NATS_URL: natsUrl }, options);
   try {
     const line = await proc.waitForLine((text) => text.includes('"listening"'), 20_000);
     const { url } = JSON.parse(line) as { url: string };

@@ -5,4 +5,10 @@ export { type PostgresOptions, type PostgresServer, startPostgres } from "./post
 export { findPostgres, postgresMissing } from "./postgres-find.ts";
 export { type Proc, type ProcOptions, startProcess } from "./process.ts";
 export { waitFor } from "./wait.ts";
-export { type Language, languages, type WorkerCommand, workerCommand } from "./workers.ts";
+export {
+  controlPlaneCommand,
+  type Language,
+  languages,
+  type WorkerCommand,
+  workerCommand,
+} from "./workers.ts";

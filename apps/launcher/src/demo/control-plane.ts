@@ -1,6 +1,5 @@
-import { join } from "node:path";
 import type { AppRouter } from "@muster/control-plane";
-import { checkoutRoot } from "@muster/testkit";
+import { controlPlaneCommand } from "@muster/testkit";
 import { createTRPCClient, httpLink } from "@trpc/client";
 import type { Children } from "./children.ts";
 import { type Patience, until } from "./wait.ts";
@@ -17,9 +16,8 @@ export async function startControlPlane(
   signal: AbortSignal,
   more: Record<string, string> = {},
 ): Promise<ControlPlane> {
-  const main = join(checkoutRoot, "apps/control-plane/src/main.ts");
   const env = { NATS_URL: natsUrl, MUSTER_HOST: "127.0.0.1", MUSTER_PORT: "0", LOG_LEVEL: "info", ...more };
-  const { proc, logFile } = children.start("control-plane", [process.execPath, main], env);
+  const { proc, logFile } = children.start("control-plane", controlPlaneCommand(), env);
   const patience: Patience = {
     signal,
     timeoutMs: START_MS,

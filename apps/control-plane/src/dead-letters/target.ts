@@ -93,10 +93,21 @@ async function checkTakesReplays(
   }
 }
 
+/** By contract, as its schema was last: to compile one costs more than a hundred replays. */
+const compiled = new Map<string, { schema: string; judge: (body: Uint8Array) => Verdict }>();
+const MOST_COMPILED = 100;
+
 async function readVerdict(
   nats: Nats,
   contract: string,
 ): Promise<((body: Uint8Array) => Verdict) | undefined> {
   const schema = await getText(nats, buckets.contracts, contract);
-  return schema === undefined ? undefined : createVerdict(contract, JSON.parse(schema) as unknown);
+  if (schema === undefined) return undefined;
+  const known = compiled.get(contract);
+  if (known?.schema === schema) return known.judge;
+  const judge = createVerdict(contract, JSON.parse(schema) as unknown);
+  const [oldest] = compiled.keys();
+  if (compiled.size >= MOST_COMPILED && oldest !== undefined) compiled.delete(oldest);
+  compiled.set(contract, { schema, judge });
+  return judge;
 }

@@ -12,9 +12,13 @@ import type { JobContext } from "./run.ts";
 /** So many letters are under way at once. What bounds the rate is this process's one thread: 256 were no faster. */
 const IN_FLIGHT = 128;
 
+/** What is known of groups and their contracts is looked at anew after so long, in ms. */
+const TARGETS_MS = 1000;
+
 /** Sends letters at the job's pace. */
 export class Sender {
   readonly #context: JobContext;
+  #targets: { of: (group: string) => Promise<Target>; at: number } | undefined;
   readonly #hooks: ReplayHooks;
   readonly #pace: Pace;
   readonly #inFlight: number;
@@ -29,8 +33,8 @@ export class Sender {
 
   /** Tries the letters in order; stops before the next one when the job is paused, ended or lost. */
   async send(letters: readonly DeadLetter[], open: readonly OpenLetter[]): Promise<Tried[]> {
-    const { nats, ledgers, lease, signal } = this.#context;
-    const targetOf = createTargets(nats, ledgers(), lease.job.stream);
+    const { lease, signal } = this.#context;
+    const targetOf = this.#targetsNow();
     const before = new Map(open.map((one) => [firstOf(one), one]));
     const tried: Tried[] = [];
     const queue = letters.values();
@@ -53,6 +57,14 @@ export class Sender {
     await Promise.all(Array.from({ length: this.#inFlight }, work));
     if (fault !== undefined) throw fault.error;
     return tried;
+  }
+
+  /** A chunk takes less than a second, and looking at a hundred groups for each would take longer than the chunk. */
+  #targetsNow(): (group: string) => Promise<Target> {
+    const { nats, ledgers, lease } = this.#context;
+    if (this.#targets === undefined || performance.now() - this.#targets.at > TARGETS_MS)
+      this.#targets = { of: createTargets(nats, ledgers(), lease.job.stream), at: performance.now() };
+    return this.#targets.of;
   }
 
   async #one(letter: DeadLetter, targetOf: (group: string) => Promise<Target>): Promise<ReplayOutcome> {

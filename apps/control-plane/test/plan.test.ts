@@ -37,7 +37,10 @@ describe("groups.plan", () => {
     const planned = await plan(specOf("FIRST"), { max_age_ms: 3_600_000 });
     expect(planned).toMatchObject({ stream: "FIRST", group: "g", revision: 0, restart_needed: [] });
     expect(new Set(planned.changes.map(({ change }) => change))).toEqual(new Set(["create"]));
-    expect(of("stream FIRST", planned)?.differences).toContainEqual({ field: "max_age_ms", wanted: 3_600_000 });
+    expect(of("stream FIRST", planned)?.differences).toContainEqual({
+      field: "max_age_ms",
+      wanted: 3_600_000,
+    });
     expect(of("consumer g", planned)?.differences).toContainEqual({ field: "ack_wait_ms", wanted: 30_000 });
     expect(await streams()).toEqual([]);
   });

@@ -60,6 +60,15 @@ export function explain(error: unknown, url: string): CliError | undefined {
   return new CliError(`what answers at ${url} is no control plane: ${error.message}; set MUSTER_URL`);
 }
 
+/** Whether the same question may be answered a little later. */
+export function isPassing(error: unknown): boolean {
+  if (!(error instanceof TRPCClientError)) return false;
+  const data = error.data as { muster_code?: string } | undefined | null;
+  const code = data?.muster_code;
+  if (code === undefined) return isFetchFailure(error.cause);
+  return code === "nats_down" || code === "too_many_requests" || code === "index_building";
+}
+
 function isFetchFailure(cause: unknown): boolean {
   return cause instanceof TypeError && cause.message === "fetch failed";
 }

@@ -2,16 +2,22 @@
 import { isUtf8 } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { buffer, text } from "node:stream/consumers";
-import { parse } from "yaml";
+import { parseAllDocuments } from "yaml";
 import { CliError } from "./client.ts";
 
-/** The YAML or JSON in the file, or on standard input for `-`; JSON is YAML too. */
-export async function readDocument(file: string): Promise<unknown> {
+/** The YAML documents in the file, or on standard input for `-`, those that hold nothing left out; JSON is YAML too. */
+export async function readDocuments(file: string): Promise<unknown[]> {
   const name = file === "-" ? "standard input" : file;
   const source = await read(file, name);
   try {
-    // Aliases can make a small file a huge document; a group needs none.
-    return parse(source, { version: "1.2", schema: "core", maxAliasCount: 0, prettyErrors: true }) as unknown;
+    const documents = parseAllDocuments(source, { version: "1.2", schema: "core", prettyErrors: true });
+    return [...documents].flatMap((document): unknown[] => {
+      const [error] = document.errors;
+      if (error !== undefined) throw error;
+      // Aliases can make a small file a huge document; a group needs none.
+      const value = document.toJS({ maxAliasCount: 0 }) as unknown;
+      return value === null ? [] : [value];
+    });
   } catch (error) {
     throw new CliError(`${name} is neither YAML nor JSON: ${(error as Error).message}`, 2);
   }

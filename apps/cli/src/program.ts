@@ -1,4 +1,4 @@
-// The commands, put together. Exit codes: 0 done, 1 failed or something is wrong, 2 wrong use.
+// The commands, put together.
 import { Command, CommanderError, Option } from "commander";
 import { type Client, controlPlaneUrl, createClient, explain } from "./client.ts";
 import { addAccess } from "./commands/access.ts";
@@ -9,7 +9,8 @@ import { addOrders } from "./commands/orders.ts";
 import { addJobs } from "./commands/jobs.ts";
 import { addMembers } from "./commands/members.ts";
 import { addVerify } from "./commands/verify.ts";
-import type { Format } from "./output.ts";
+import { exampleOf } from "./examples.ts";
+import { type Format, formats } from "./output.ts";
 import { safe } from "./text.ts";
 
 /** Runs one command line (without program name) and gives the exit code. */
@@ -30,19 +31,29 @@ export async function run(args: readonly string[], env: Record<string, string | 
   }
 }
 
-function createProgram(client: () => Client): Command {
+/** All commands; `client` is asked for when one of them needs it. */
+export function createProgram(client: () => Client): Command {
   const program = new Command("muster");
   const format = (): Format => program.opts<{ output: Format }>().output;
   program
     .description("the control plane's procedures as commands")
     .addOption(
-      new Option("-o, --output <format>", "table for people, json for programs")
-        .choices(["table", "json"])
+      new Option(
+        "-o, --output <format>",
+        "table for people; json, or jsonl with an object a line, for programs",
+      )
+        .choices(formats)
         .default("table"),
     )
     .addHelpText(
       "after",
-      "\nMUSTER_URL says where the control plane is (default http://127.0.0.1:4600), MUSTER_TOKEN who you are.",
+      `
+MUSTER_URL says where the control plane is (default http://127.0.0.1:4600), MUSTER_TOKEN who you are.
+
+Exit codes:
+  0  done
+  1  refused or failed, or something is not as it should be: an event lost, an error of the doctor, an item not taken
+  2  wrong use, and nobody there to be asked: nothing was sent`,
     )
     .exitOverride();
   addGroups(program, client, format);
@@ -56,11 +67,14 @@ function createProgram(client: () => Client): Command {
   return prepared(program);
 }
 
-// Each command, so that -o and wrong use work alike behind every one of them.
-function prepared(command: Command): Command {
+// Each command, so that -o, wrong use and help work alike behind every one of them.
+function prepared(command: Command, path = ""): Command {
   for (const child of command.commands) {
+    const name = `${path} ${child.name()}`.trimStart();
     child.exitOverride();
-    prepared(child);
+    const example = exampleOf(name);
+    if (example !== undefined) child.addHelpText("after", `\nExample: muster ${example}`);
+    prepared(child, name);
   }
   return command;
 }

@@ -12,6 +12,11 @@ export function safe(text: string): string {
   });
 }
 
+/** As {@link safe}, each line by itself: for text that is laid out already. */
+export function safeLines(text: string): string {
+  return text.split("\n").map(safe).join("\n");
+}
+
 /** The text cut to `max` characters, with a mark where it was cut. */
 export function cut(text: string, max: number): string {
   const characters = [...text];

@@ -71,14 +71,17 @@ test.each([
   ["an alias", "spec: &a {stream: S}\nstream: *a\n"],
   ["a billion laughs", `a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nspec: [*c, *c]\n`],
   ["a key twice", "spec: {}\nspec: {}\n"],
-  ["two documents", "spec: {}\n---\nspec: {}\n"],
+  ["documents of which one is a text", "spec: {}\n---\njust words\n"],
+  ["fields beside groups", "groups: [{spec: {}}]\nstream: {}\n"],
+  ["a text under groups", "groups: [billing]\n"],
+  ["no groups", "groups: []\n"],
   ["neither", '{"spec": '],
   ["a text", "just words"],
   ["nothing", ""],
 ])("refuses a group file that holds %s", async (_name, input) => {
   const { code, out, err } = await muster(["groups", "apply", "-f", "-"], { input });
   expect([code, out]).toEqual([2, ""]);
-  expect(err).toMatch(/^muster: (standard input is neither YAML nor JSON|- holds no spec)/);
+  expect(err).toMatch(/^muster: (standard input is neither YAML nor JSON|- holds no spec|- has )/);
 });
 
 test("lists groups and shows one", async () => {

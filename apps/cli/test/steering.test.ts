@@ -40,7 +40,16 @@ test("pauses, resets and deletes a group, and asks before it does", async () => 
   expect((await muster(["groups", "delete", ...at, "--dry-run"])).out).toMatch(
     /would be deleted\n[^]*loses +the group's place/,
   );
-  expect((await muster(["groups", "delete", ...at, "--confirm", "billing"])).code).toBe(0);
+  expect(await muster(["groups", "pause", ...at])).toMatchObject({ code: 0 });
+  expect(await muster(["groups", "reset", ...at, "--to-sequence", "1"])).toMatchObject({
+    code: 2,
+    err: expect.stringContaining("give --yes"),
+  });
+  expect(await muster(["groups", "reset", ...at, "--to-sequence", "1", "--yes"])).toMatchObject({
+    code: 0,
+    out: expect.stringContaining("begins at sequence 1"),
+  });
+  expect((await muster(["groups", "delete", ...at, "--yes"])).code).toBe(0);
   expect((await muster(["groups", "get", ...at])).err).toContain("[no_group]");
 });
 
@@ -84,7 +93,11 @@ test("works with a token where the control plane wants one, and shows who did wh
   expect(refused).toMatchObject({ code: 1, err: expect.stringContaining("[forbidden]") });
   const audit = await muster(["audit", "--limit", "1"], admin);
   expect(audit.out).toMatch(new RegExp(`eve\\\\u001b\\[2J \\(${id}\\) +groups.delete +refused +forbidden`));
-  expect((await muster(["tokens", "revoke", id], admin)).code).toBe(0);
+  expect(await muster(["tokens", "revoke", id], admin)).toMatchObject({
+    code: 2,
+    err: expect.stringContaining("nobody is there to be asked; give --yes"),
+  });
+  expect((await muster(["tokens", "revoke", id, "--yes"], admin)).code).toBe(0);
   expect((await muster(["tokens", "list"], admin)).out).toMatch(/revoked 20/);
   expect(await muster(["groups", "list"], as(token))).toMatchObject({
     code: 1,

@@ -3,6 +3,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { callerOf } from "./caller.ts";
 import { problemOf, sendProblem } from "./rest/problem.ts";
 
+const INVALID_REQUEST = -32_600;
+
 /** Answers with JSON. */
 export function answer(response: ServerResponse, status: number, body: unknown): void {
   response.writeHead(status, { "content-type": "application/json", "x-content-type-options": "nosniff" });
@@ -25,5 +27,6 @@ export function refuse(
   const { requestId } = callerOf(request);
   if (isRest(request)) return sendProblem(response, problemOf(status, { code, message, requestId }));
   const data = { code, httpStatus: status, muster_code: code, request_id: requestId };
-  answer(response, status, { error: { message, data } });
+  // Without a number of JSON-RPC, tRPC's client takes it for no answer of a procedure.
+  answer(response, status, { error: { message, code: INVALID_REQUEST, data } });
 }

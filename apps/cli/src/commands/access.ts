@@ -1,5 +1,6 @@
 // muster tokens create | list | revoke, muster audit
 import type { Command } from "commander";
+import { askToGoOn } from "../ask.ts";
 import type { Client } from "../client.ts";
 import { type Format, print } from "../output.ts";
 import { list, table } from "../table.ts";
@@ -38,13 +39,15 @@ export function addAccess(program: Command, client: () => Client, format: () => 
     .command("revoke")
     .description("end a token at once")
     .argument("<id>")
-    .action(async (id: string) =>
+    .option("--yes", "without asking")
+    .action(async (id: string, { yes }: { yes?: boolean }) => {
+      await askToGoOn(`token ${id} will let nobody in any more, for good`, yes);
       print(
         format(),
         await client().tokens.revoke.mutate({ id }),
         ({ revoked_at }) => `token ${id} is revoked since ${revoked_at}`,
-      ),
-    );
+      );
+    });
 
   program
     .command("audit")
@@ -54,7 +57,11 @@ export function addAccess(program: Command, client: () => Client, format: () => 
     .option("--action <action>", "for example groups.apply")
     .option("--actor <id>", "the id of a token")
     .action(async (options: { limit: number; cursor?: number; action?: string; actor?: string }) =>
-      print(format(), await client().audit.list.query(options), page),
+      print(format(), await client().audit.list.query(options), {
+        people: page,
+        items: ({ rows }) => rows,
+        more: ({ next }) => (next === undefined ? undefined : `--cursor ${next}`),
+      }),
     );
 }
 

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import type { Client } from "../client.ts";
 import { type Format, print, printLine } from "../output.ts";
 import { safeJson } from "../text.ts";
+import { addWatch, show, type Watching } from "../watch.ts";
 import { addFilters, type Filter, filterOf } from "./dlq-filters.ts";
 import { counted, failures, page, totals, view } from "./dlq-views.ts";
 import { toNumber } from "./numbers.ts";
@@ -11,7 +12,7 @@ import { toNumber } from "./numbers.ts";
 /** How long an export waits when the control plane is still reading the stream. */
 const BUILDING_MS = 500;
 
-type Chosen = Filter & { archived?: boolean };
+type Chosen = Filter & Watching & { archived?: boolean };
 type ListOptions = Chosen & { newest?: boolean; cursor?: string; limit?: number };
 
 /** Adds the commands that only look. */
@@ -22,41 +23,51 @@ export function addLooking(dlq: Command, client: () => Client, format: () => For
       "those that were discarded",
     );
 
-  command("list", "dead letters, oldest first")
+  addWatch(command("list", "dead letters, oldest first"))
     .option("--newest", "newest first")
     .option("--cursor <cursor>", "go on behind the page that gave it")
     .option("--limit <n>", "at most 500", toNumber)
-    .addHelpText("after", "\nmuster dlq list ORDERS --group billing --error timeout --since 2h")
     .action(async (stream: string, options: ListOptions) => {
       const { newest, cursor, limit } = options;
-      const answer = await client().deadLetters.list.query({
+      const of = {
         ...selected(stream, options),
-        ...(newest === true ? { order: "newest" } : {}),
+        ...(newest === true ? { order: "newest" as const } : {}),
         ...(cursor === undefined ? {} : { cursor }),
         ...(limit === undefined ? {} : { limit }),
+      };
+      await show(format(), options, () => client().deadLetters.list.query(of), {
+        people: page,
+        items: ({ items }) => items,
+        more: ({ next_cursor: next }) => (next === undefined ? undefined : `--cursor ${next}`),
       });
-      print(format(), answer, page);
     });
 
-  command("count", "how many there are").action(async (stream: string, options: Chosen) =>
-    print(format(), await client().deadLetters.count.query(selected(stream, options)), counted),
-  );
+  addWatch(command("count", "how many there are")).action(async (stream: string, options: Chosen) => {
+    const of = selected(stream, options);
+    await show(format(), options, () => client().deadLetters.count.query(of), counted);
+  });
 
-  dlq
-    .command("totals")
+  addWatch(dlq.command("totals"))
     .description("messages by group and reason, as the server counts them")
     .argument("<stream>")
     .option("--group <group>")
-    .action(async (stream: string, options: { group?: string }) =>
-      print(format(), await client().deadLetters.totals.query({ stream, ...options }), totals),
-    );
+    .action(async (stream: string, { group, ...watching }: { group?: string } & Watching) => {
+      const of = { stream, ...(group === undefined ? {} : { group }) };
+      await show(format(), watching, () => client().deadLetters.totals.query(of), {
+        people: totals,
+        items: ({ groups }) => groups,
+      });
+    });
 
-  command("failures", "the same fault in any language as one, the most frequent first")
+  addWatch(command("failures", "the same fault in any language as one, the most frequent first"))
     .option("--limit <n>", "at most 500; default 50", toNumber)
     .action(async (stream: string, options: Chosen & { limit?: number }) => {
       const limit = options.limit === undefined ? {} : { limit: options.limit };
-      const answer = await client().deadLetters.failures.query({ ...selected(stream, options), ...limit });
-      print(format(), answer, failures);
+      const of = { ...selected(stream, options), ...limit };
+      await show(format(), options, () => client().deadLetters.failures.query(of), {
+        people: failures,
+        items: ({ items }) => items,
+      });
     });
 
   dlq
@@ -70,9 +81,8 @@ export function addLooking(dlq: Command, client: () => Client, format: () => For
       print(format(), await client().deadLetters.get.query({ stream, id, ...options }), view),
     );
 
-  command("export", "whole dead letters as JSON, one a line, oldest first, the body in base64")
-    .addHelpText("after", "\nmuster dlq export ORDERS --reason invalid > invalid.jsonl")
-    .action(async (stream: string, options: Chosen) => {
+  command("export", "whole dead letters as JSON, one a line, oldest first, the body in base64").action(
+    async (stream: string, options: Chosen) => {
       let cursor: string | undefined;
       do {
         const from = cursor === undefined ? {} : { cursor };
@@ -81,7 +91,8 @@ export function addLooking(dlq: Command, client: () => Client, format: () => For
         if (answer.items.length === 0 && answer.next_cursor !== undefined) await sleep(BUILDING_MS);
         cursor = answer.next_cursor;
       } while (cursor !== undefined);
-    });
+    },
+  );
 }
 
 function selected(stream: string, options: Chosen): Parameters<Client["deadLetters"]["count"]["query"]>[0] {

@@ -58,7 +58,7 @@ export function addDlq(program: Command, client: () => Client, format: () => For
       const answer = await client().deadLetters.replay.mutate(
         "id" in input && edit !== undefined ? { ...input, edit } : input,
       );
-      print(format(), answer, report);
+      print(format(), answer, { people: report, items: ({ outcomes }) => outcomes });
       if (answer.outcomes.some(({ outcome }) => outcome !== "replayed" && outcome !== "would_replay"))
         endWithFailure();
     });

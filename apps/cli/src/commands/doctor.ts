@@ -13,13 +13,10 @@ export function addDoctor(program: Command, client: () => Client, format: () => 
     .description("what is not as it should be in streams, groups and members; exit code 1 for an error")
     .option("--stream <name>", "only this stream and its groups")
     .option("--strict", "exit code 1 for a warning too")
-    .addHelpText(
-      "after",
-      "\nExample: muster doctor --strict -o json\n`./muster doctor tools` looks at this machine instead.",
-    )
+    .addHelpText("after", "\n`./muster doctor tools` looks at this machine instead.")
     .action(async ({ stream, strict }: { stream?: string; strict?: boolean }) => {
       const report = await client().doctor.query(stream === undefined ? {} : { stream });
-      print(format(), report, words);
+      print(format(), report, { people: words, items: ({ findings }) => findings });
       if (report.errors > 0 || (strict === true && report.warnings > 0)) endWithFailure();
     });
 }

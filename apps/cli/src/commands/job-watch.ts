@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "../client.ts";
 import { type Format, printLine } from "../output.ts";
-import { safeJson } from "../text.ts";
+import { safeJson, safeLines } from "../text.ts";
 import { isOver, type Job, job as shownJob } from "./job-views.ts";
 
 const EVERY_MS = 1000;
@@ -22,8 +22,8 @@ export async function watchJob(client: Client, id: string, format: Format): Prom
       const job = await client.jobs.get.query({ id });
       // The last one is the caller's to print.
       if (isOver(job)) break;
-      const text = format === "json" ? safeJson(job, 0) : line(job);
-      if (format !== "json" && process.stdout.isTTY) lines = redraw(shownJob(job), lines);
+      const text = format === "table" ? line(job) : safeJson(job, 0);
+      if (format === "table" && process.stdout.isTTY) lines = redraw(safeLines(shownJob(job)), lines);
       else if (text !== told) await printLine(text);
       told = text;
       await sleep(EVERY_MS, undefined, { signal: stop.signal }).catch(() => undefined);

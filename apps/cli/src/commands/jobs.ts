@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { type Client, CliError } from "../client.ts";
 import { endWithFailure, type Format, print, printLine } from "../output.ts";
 import { safeJson } from "../text.ts";
+import { addWatch, show, type Watching } from "../watch.ts";
 import { addFilters, type Filter, filterOf } from "./dlq-filters.ts";
 import { isOver, type Job, jobs as shownJobs, job as shownJob } from "./job-views.ts";
 import { watchJob } from "./job-watch.ts";
@@ -39,19 +40,15 @@ export function addJobs(program: Command, client: () => Client, format: () => Fo
     .option("--canary <n>", "so many first, the others only when each of them is done", toNumber)
     .option("--dry-run", "say what would happen to the first 10,000, and create nothing")
     .option("--watch", "follow it until it ends")
-    .addHelpText(
-      "after",
-      "\nmuster jobs create ORDERS --group billing --error timeout --canary 10 --rate 100 --watch",
-    )
     .action((stream: string, options: CreateOptions) => create(client(), format(), stream, options));
 
-  jobs
-    .command("list")
+  addWatch(jobs.command("list"))
     .description("jobs, the newest first")
     .option("--limit <n>", "at most 500; default 50", toNumber)
-    .action(async (options: { limit?: number }) =>
-      print(format(), await client().jobs.list.query(options), shownJobs),
-    );
+    .action(async ({ limit, ...watching }: { limit?: number } & Watching) => {
+      const of = limit === undefined ? {} : { limit };
+      await show(format(), watching, () => client().jobs.list.query(of), shownJobs);
+    });
 
   jobs
     .command("show")
@@ -109,7 +106,7 @@ async function create(client: Client, format: Format, stream: string, options: C
 /** The job with what became dead meanwhile. */
 async function showEnd(client: Client, format: Format, id: string, isLine = false): Promise<void> {
   const job: Job = await client.jobs.get.query({ id, count_since: true });
-  if (isLine && format === "json") await printLine(safeJson(job, 0));
+  if (isLine && format !== "table") await printLine(safeJson(job, 0));
   else print(format, job, shownJob);
   if (isOver(job) && job.state === "failed") endWithFailure();
 }

@@ -4,7 +4,8 @@ import type { Command } from "commander";
 import type { Client } from "../client.ts";
 import { type Format, print } from "../output.ts";
 import { table } from "../table.ts";
-import { safe } from "../text.ts";
+import { safe, safeJson } from "../text.ts";
+import { addWatch, show, type Watching } from "../watch.ts";
 import { toNumber } from "./numbers.ts";
 
 type Page = Awaited<ReturnType<Client["groups"]["members"]["query"]>>;
@@ -15,8 +16,7 @@ type Watched = NonNullable<Parameters<Client["groups"]["events"]["subscribe"]>[0
 export function addMembers(program: Command, client: () => Client, format: () => Format): void {
   const members = program.command("members").description("look at members, steer one, watch all");
 
-  members
-    .command("list")
+  addWatch(members.command("list"))
     .description("live members by their latest heartbeats, a page at a time")
     .option("--stream <name>")
     .option("--group <name>", "of the stream that is given")
@@ -25,7 +25,13 @@ export function addMembers(program: Command, client: () => Client, format: () =>
     .option("--degraded", "only those whose ledger, records or dead letters are out of reach")
     .option("--limit <n>", "on a page, at most 500", toNumber, 100)
     .option("--cursor <cursor>", "the next_cursor of the page before")
-    .action(async (options: Listed) => print(format(), await client().groups.members.query(options), page));
+    .action(({ watch: isWatching, every, ...of }: Listed & Watching) =>
+      show(format(), { watch: isWatching, every }, () => client().groups.members.query(of), {
+        people: page,
+        items: ({ items }) => items,
+        more: ({ next_cursor: next }) => (next === undefined ? undefined : `--cursor ${next}`),
+      }),
+    );
 
   members
     .command("drain")
@@ -86,7 +92,7 @@ function page({ items, total, next_cursor }: Page): string {
 function watch(client: Client, of: Watched, format: Format): Promise<void> {
   return new Promise((resolve, reject) => {
     const subscription = client.groups.events.subscribe(of, {
-      onData: (event) => process.stdout.write(`${format === "json" ? JSON.stringify(event) : line(event)}\n`),
+      onData: (event) => process.stdout.write(`${format === "table" ? line(event) : safeJson(event, 0)}\n`),
       onError: reject,
       onComplete: resolve,
     });

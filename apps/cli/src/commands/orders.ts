@@ -34,7 +34,7 @@ export function addOrders(program: Command, client: () => Client, format: () => 
     .option("--created-at <time>", "RFC 3339, UTC; now unless given")
     .action(async (options: PublishOptions) => {
       const answer = await publishAll(client(), await itemsOf(options), options.stream);
-      print(format(), answer, published);
+      print(format(), answer, { people: published, items: ({ outcomes }) => outcomes });
       if (answer.outcomes.some(({ outcome }) => outcome === "invalid" || outcome === "failed"))
         endWithFailure();
     });
@@ -46,7 +46,10 @@ export function addOrders(program: Command, client: () => Client, format: () => 
     .argument("<group>")
     .argument("<id>", "the order's id")
     .action(async (stream: string, group: string, id: string) =>
-      print(format(), await client().orders.get.query({ stream, group, id }), order),
+      print(format(), await client().orders.get.query({ stream, group, id }), {
+        people: order,
+        items: ({ events }) => events,
+      }),
     );
 }
 

@@ -1,33 +1,107 @@
-// A plan in words: what would be made or changed, field by field.
+// Plans in words: what would be made or changed, field by field; and what an apply has done.
 import type { Client } from "../client.ts";
+import { table } from "../table.ts";
 import { safe } from "../text.ts";
 
 type Plan = Awaited<ReturnType<Client["groups"]["plan"]["mutate"]>>;
+type PlanAll = Awaited<ReturnType<Client["groups"]["planAll"]["mutate"]>>;
+type Applied = Awaited<ReturnType<Client["groups"]["apply"]["mutate"]>>;
+type AppliedAll = Awaited<ReturnType<Client["groups"]["applyAll"]["mutate"]>>;
+type Changes = Plan["changes"];
 
-/** The plan for people; what stays as it is, is left out. */
-export function planned({ stream, group, revision, changes, restart_needed }: Plan): string {
-  const all = changes
-    .filter(({ change }) => change !== "unchanged")
-    .flatMap(({ what, change, differences }) => [
-      `${change} ${safe(what)}`,
-      ...differences.map((difference) => `  ${safe(inWords(difference))}`),
-    ]);
-  const restart =
-    restart_needed.length === 0
-      ? []
-      : [`members that run go on as before until they are restarted: ${restart_needed.join(", ")}`];
-  const now = revision === 0 ? "is new" : `is at revision ${revision}`;
+/** The plan of a group for people; what stays as it is, is left out. */
+export function planned(plan: Plan): string {
+  const all = changed(plan.changes);
   const end = all.length === 0 ? "nothing to do" : "apply makes it so";
-  return [...all, "", ...restart, `group ${group} of stream ${stream} ${now}: ${end}`].join("\n").trimStart();
+  return [...all, "", ...restart(plan), `${nameOf(plan)} ${now(plan)}: ${end}`].join("\n").trimStart();
 }
 
-function inWords({ field, is, wanted }: Plan["changes"][number]["differences"][number]): string {
+/** The plan of a file of groups: what they share, then each that changes. */
+export function plannedAll({ nothing_to_do, shared, groups }: PlanAll): string {
+  const blocks = groups.map((plan) => ({ plan, lines: changed(plan.changes) }));
+  const toChange = blocks.filter(({ lines }) => lines.length > 0);
+  const told = toChange.map(({ plan, lines }) =>
+    [`${nameOf(plan)} ${now(plan)}`, ...lines.map((line) => `  ${line}`), ...restart(plan)].join("\n"),
+  );
+  const end = nothing_to_do ? "nothing to do" : "apply makes it so";
+  const ofShared = changed(shared).join("\n");
+  const total = `${groups.length} groups, ${toChange.length} to change: ${end}`;
+  return [...(ofShared === "" ? [] : [ofShared]), ...told, total].join("\n\n");
+}
+
+/** What an apply did to a group. */
+export function applied({ stream, group, revision, changes }: Applied): string {
+  const rows = changes.map(({ what, change }) => [what, words(change)]);
+  return `${table(["what", "change"], rows)}\n\ngroup ${group} of stream ${stream} is at revision ${revision}`;
+}
+
+/** What an apply did to a file of groups. */
+export function appliedAll({ ok, shared, groups }: AppliedAll): string {
+  const ofShared = shared.filter(({ change }) => change !== "unchanged");
+  const things = table(
+    ["what", "change"],
+    ofShared.map(({ what, change }) => [what, words(change)]),
+  );
+  const rows = groups.map((one) => [
+    one.stream,
+    one.group,
+    words(one.outcome),
+    one.outcome === "applied" ? one.revision : "",
+    one.outcome === "applied" ? summary(one.changes) : "",
+  ]);
+  const why = groups.flatMap((one) =>
+    one.outcome === "failed" ? [`${nameOf(one)} failed: ${safe(one.error)} [${safe(one.code)}]`] : [],
+  );
+  const end = ok
+    ? `${groups.length} groups are as the file says`
+    : "what is made stays; apply the file again to go on";
+  return [
+    ...(ofShared.length === 0 ? [] : [things]),
+    table(["stream", "group", "outcome", "revision", "changes"], rows),
+    ...why,
+    end,
+  ].join("\n\n");
+}
+
+function summary(changes: Applied["changes"]): string {
+  const told = changes.filter(({ change }) => change !== "unchanged");
+  return told.map(({ what, change }) => `${what.split(" ", 1)[0]} ${words(change)}`).join(", ") || "none";
+}
+
+function changed(changes: Changes): string[] {
+  return changes
+    .filter(({ change }) => change !== "unchanged")
+    .flatMap(({ what, change, differences }) => [
+      `${words(change)} ${safe(what)}${change === "take_over" ? ", which others made" : ""}`,
+      ...differences.map((difference) => `  ${safe(inWords(difference))}`),
+    ]);
+}
+
+function restart({ restart_needed }: Plan): string[] {
+  return restart_needed.length === 0
+    ? []
+    : [`members that run go on as before until they are restarted: ${restart_needed.join(", ")}`];
+}
+
+function nameOf({ stream, group }: { stream: string; group: string }): string {
+  return safe(`group ${group} of stream ${stream}`);
+}
+
+function now({ revision }: Plan): string {
+  return revision === 0 ? "is new" : `is at revision ${revision}`;
+}
+
+function words(code: string): string {
+  return code.replaceAll("_", " ");
+}
+
+function inWords({ field, is, wanted }: Changes[number]["differences"][number]): string {
   if (is === undefined && wanted === undefined) return `${field} differs`;
   if (is === undefined) return `${field}: ${shown(wanted)}`;
   return `${field}: ${shown(is)} → ${wanted === undefined ? "none" : shown(wanted)}`;
 }
 
 function shown(value: unknown): string {
-  if (Array.isArray(value)) return value.map(shown).join(", ");
+  if (Array.isArray(value)) return value.length === 0 ? "none" : value.map(shown).join(", ");
   return typeof value === "string" ? value : JSON.stringify(value);
 }

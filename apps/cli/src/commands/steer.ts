@@ -1,10 +1,9 @@
 // muster groups pause | resume | reset | delete
-import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
+import { ask as askFor, askToGoOn } from "../ask.ts";
 import { type Client, CliError } from "../client.ts";
 import { type Format, print } from "../output.ts";
 import { list } from "../table.ts";
-import { safe } from "../text.ts";
 import { toNumber } from "./numbers.ts";
 
 type Paused = Awaited<ReturnType<Client["groups"]["pause"]["mutate"]>>;
@@ -30,35 +29,34 @@ export function addSteering(groups: Command, client: () => Client, format: () =>
     .option("--to-sequence <n>", "the first message to get", toNumber)
     .option("--to-time <time>", "the first message stored then or later, for example 2026-01-02T03:04:05Z")
     .option("--dry-run", "say what it would do, and change nothing")
-    .addHelpText("after", "\nExample: muster groups reset ORDERS billing --to-sequence 1 --dry-run")
+    .option("--yes", "without asking")
     .action(async (stream: string, group: string, options: ResetOptions) => {
-      const to = targetOf(options);
-      const answer = await client().groups.reset.mutate({
-        stream,
-        group,
-        to,
-        dry_run: options.dryRun === true,
-      });
-      print(format(), answer, reset);
+      const of = { stream, group, to: targetOf(options) };
+      if (options.dryRun === true || options.yes !== true) {
+        const plan = await client().groups.reset.mutate({ ...of, dry_run: true });
+        if (options.dryRun === true) return print(format(), plan, reset);
+        await askToGoOn(reset(plan), options.yes);
+      }
+      print(format(), await client().groups.reset.mutate(of), reset);
     });
 
   ofGroup(groups.command("delete"))
     .description("delete its spec and consumer; messages, dead letters and the ledger stay")
     .option("--confirm <name>", "the group's name once more; without it you are asked")
+    .option("--yes", "without asking, whatever is lost")
     .option("--force", "also while members live")
     .option("--dry-run", "say what it would do, and change nothing")
-    .addHelpText("after", "\nExample: muster groups delete ORDERS billing --confirm billing")
     .action(async (stream: string, group: string, options: DeleteOptions) => {
       const ask = { stream, group, force: options.force === true };
       const plan = await client().groups.delete.mutate({ ...ask, dry_run: true });
       if (options.dryRun === true) return print(format(), plan, removal);
-      const confirm = options.confirm ?? (await askForName(plan));
+      const confirm = options.confirm ?? (options.yes === true ? group : await askForName(plan));
       print(format(), await client().groups.delete.mutate({ ...ask, confirm }), removal);
     });
 }
 
-type ResetOptions = { toSequence?: number; toTime?: string; dryRun?: boolean };
-type DeleteOptions = { confirm?: string; force?: boolean; dryRun?: boolean };
+type ResetOptions = { toSequence?: number; toTime?: string; dryRun?: boolean; yes?: boolean };
+type DeleteOptions = { confirm?: string; yes?: boolean; force?: boolean; dryRun?: boolean };
 
 function ofGroup(command: Command): Command {
   return command.argument("<stream>").argument("<group>");
@@ -70,16 +68,9 @@ function targetOf({ toSequence, toTime }: ResetOptions): { sequence: number } | 
   return toSequence === undefined ? { time: toTime ?? "" } : { sequence: toSequence };
 }
 
-async function askForName(plan: Removal): Promise<string> {
-  if (!process.stdin.isTTY)
-    throw new CliError("nobody is there to be asked; give --confirm with the group's name", 2);
-  process.stderr.write(`${removal(plan)}\n`);
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return (await lines.question(`Type the group's name (${safe(plan.group)}) to delete it: `)).trim();
-  } finally {
-    lines.close();
-  }
+function askForName(plan: Removal): Promise<string> {
+  const question = `Type the group's name (${plan.group}) to delete it:`;
+  return askFor(removal(plan), question, "--confirm with the group's name, or --yes");
 }
 
 function paused({

@@ -51,6 +51,7 @@ const answers: Record<string, TrpcCode> = {
   needs_new_consumer: "PRECONDITION_FAILED",
   needs_new_stream: "PRECONDITION_FAILED",
   overlapping_filters: "PRECONDITION_FAILED",
+  skips_messages: "PRECONDITION_FAILED",
   silent_loss: "PRECONDITION_FAILED",
   breaking_contract: "PRECONDITION_FAILED",
   foreign: "PRECONDITION_FAILED",

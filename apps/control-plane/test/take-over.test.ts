@@ -205,6 +205,36 @@ describe("a take-over", () => {
     await expect(nats.jsm.consumers.info("GONE", "billing")).rejects.toThrow("consumer not found");
   });
 
+  test("refuses to leave messages behind that the consumer would get too late", async () => {
+    const { nats, client } = system;
+    await theirs("WIDE");
+    await nats.jsm.consumers.update("WIDE", "billing", { filter_subject: "wide.x" });
+    for (const subject of ["wide.y", "wide.x", "wide.x"]) await nats.js.publish(subject, "{}");
+    const consumer = await jetstream(nats.nc).consumers.get("WIDE", "billing");
+    expect((await consumer.next({ expires: 2000 }))?.seq).toBe(2);
+    const refused = await refusalOf(apply("WIDE"));
+    expect(refused.code).toBe("skips_messages");
+    expect(refused.message).toContain(
+      "is at sequence 2 and would never deliver what lies before it of wide.>",
+    );
+    expect(refused.message).toContain("such as message 1.");
+    // What it took already, and has in flight, is no obstacle.
+    await nats.jsm.streams.deleteMessage("WIDE", 1);
+    expect((await apply("WIDE")).changes).toContainEqual({ what: "consumer billing", change: "taken_over" });
+    // A group of Muster's that is deleted and made again gets everything.
+    await client.groups.apply.mutate({ spec: specFor("OWN", { subjects: ["own.x"] }) });
+    await nats.jsm.streams.update("OWN", { subjects: ["own.>", "muster.replay.OWN.>"] });
+    for (const subject of ["own.y", "own.x"]) await nats.js.publish(subject, "{}");
+    const narrow = await jetstream(nats.nc).consumers.get("OWN", "billing");
+    await (await narrow.next({ expires: 2000 }))?.ackAck();
+    const wide = { spec: specFor("OWN") };
+    expect((await refusalOf(client.groups.apply.mutate(wide))).code).toBe("skips_messages");
+    await client.groups.delete.mutate({ stream: "OWN", group: "billing", confirm: "billing" });
+    await client.groups.apply.mutate(wide);
+    const made = await jetstream(nats.nc).consumers.get("OWN", "billing");
+    expect((await made.next({ expires: 2000 }))?.subject).toBe("own.y");
+  });
+
   test.each<[string, string, Partial<StreamConfig>, string]>([
     ["needs_new_stream", "SEALED", { sealed: true, retention: "limits" }, "it is sealed"],
     [

@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { Nats } from "../nats/connection.ts";
 import { planBuckets } from "./buckets.ts";
 import { type Checked, checkGroups } from "./check-groups.ts";
+import { checkPlace } from "./check-place.ts";
 import { planConsumer } from "./consumer.ts";
 import { planContracts } from "./contracts.ts";
 import { planDlq } from "./dlq-stream.ts";
@@ -112,7 +113,11 @@ async function planEntry(
   if (source !== undefined) {
     const hasStream = (await snapshot.stream(spec.stream)) !== undefined;
     const found = hasStream ? await snapshot.consumer(spec.stream, spec.group) : undefined;
-    changes.push(planConsumer(spec, found, { adopt, retention }));
+    const change = planConsumer(spec, found, { adopt, retention });
+    const isWidened = change.differences.some(({ field }) => field === "filter_subjects");
+    if (found !== undefined && retention === "workqueue" && isWidened)
+      await checkPlace(snapshot.nats, spec, found);
+    changes.push(change);
   }
   return { entry, before, changes: [...changes, planSpec(spec, before.spec)] };
 }

@@ -198,6 +198,19 @@ describe("a file of groups", () => {
     });
   });
 
+  test("gives a stream further subjects only when its consumers have them", async () => {
+    const { nats } = system;
+    await applyAll(entry("ORDERLY", "a"), entry("ORDERLY", "b"));
+    const asked: string[] = [];
+    const spy = nats.nc.subscribe("$JS.API.>", { callback: (_, { subject }) => void asked.push(subject) });
+    await nats.nc.flush();
+    const more = { subjects: ["orderly.a.>", "orderly.more"] };
+    expect(await applyAll(entry("ORDERLY", "a", more), entry("ORDERLY", "b"))).toMatchObject({ ok: true });
+    spy.unsubscribe();
+    const changes = asked.filter((subject) => /(CONSUMER[.].*CREATE|STREAM[.]UPDATE).*ORDERLY/.test(subject));
+    expect(changes.map((subject) => subject.split(".")[2])).toEqual(["CONSUMER", "STREAM"]);
+  });
+
   test("has an audit row before and after each group", async () => {
     await applyAll(entry("NOTED", "a"), entry("NOTED", "b"));
     const { rows } = await system.client.audit.list.query({ limit: 100 });

@@ -2,13 +2,12 @@
 import { z } from "zod";
 import { asMusterError } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
-import { applyEntry, provisionStreams } from "./apply.ts";
+import { applyEntry, streamsAfter, streamsBefore } from "./apply.ts";
 import { provisionBuckets } from "./buckets.ts";
 import { Change } from "./change.ts";
 import type { Checked } from "./check-groups.ts";
 import type { Entry } from "./entries.ts";
 import { plan, type Planned } from "./plan.ts";
-import { settleStream } from "./settle.ts";
 import { Snapshot } from "./snapshot.ts";
 
 const Name = { stream: z.string(), group: z.string() };
@@ -85,21 +84,29 @@ async function applyPart(
     const applied = await failing(spec, () =>
       around(group.entry, () =>
         failing(spec, async () => {
-          if (isFirst) shared.push(...(await provisionStreams(nats, part)));
+          if (isFirst) shared.push(...(await streamsBefore(nats, part)));
           const missing = spec.contracts.filter((name) => !contracts.has(name));
           const made = await applyEntry(nats, group, missing);
           shared.push(...made.contracts);
           for (const name of missing) contracts.add(name);
-          if (isLast && part.source !== undefined) await settleStream(nats, part);
+          if (isLast) shared.push(...(await streamsAfter(nats, part)));
           const changes = [...made.consumer, made.spec];
           return { ...nameOf(group), outcome: "applied", revision: made.revision, changes };
         }),
       ),
     );
     done.push(applied);
-    if (applied.outcome === "failed") break;
+    if (applied.outcome !== "failed") continue;
+    // The groups before it need what they asked of the stream. Where it fails too, applying again makes it.
+    if (done.length > 1) shared.push(...(await streamsAfter(nats, part).catch(noneOfOurs)));
+    break;
   }
   return { shared, groups: done };
+}
+
+function noneOfOurs(error: unknown): Change[] {
+  if (asMusterError(error) === undefined) throw error;
+  return [];
 }
 
 /** An error that has a code becomes an outcome: what was made before it has to be told too. */

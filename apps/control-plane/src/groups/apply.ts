@@ -16,7 +16,7 @@ import { plan, type Planned } from "./plan.ts";
 import { settleConsumer, settleStream } from "./settle.ts";
 import { Snapshot } from "./snapshot.ts";
 import { readSpec, type StoredSpec } from "./specs.ts";
-import { provisionStream, type StreamOptions } from "./stream.ts";
+import { provisionStream, type Source, type StreamOptions } from "./stream.ts";
 
 /** What an apply came to: the spec's revision, and what happened to each thing. */
 export const Applied = z
@@ -41,23 +41,37 @@ export async function applyGroup(
   const [part, group] = [planned.parts[0], planned.groups[0]];
   if (part === undefined || group === undefined) throw new Error("a plan without its group");
   const ofBuckets = await provisionBuckets(nats, part.replicas);
-  const ofStreams = await provisionStreams(nats, part);
+  const before = await streamsBefore(nats, part);
   const { revision, consumer, contracts, spec: ofSpec } = await applyEntry(nats, group, spec.contracts);
-  if (part.source !== undefined) await settleStream(nats, part);
-  const changes = [...ofBuckets, ...ofStreams, ...consumer, ...contracts, ofSpec];
+  const after = await streamsAfter(nats, part);
+  const changes = [...ofBuckets, ...after, ...before, ...consumer, ...contracts, ofSpec];
   return { stream: spec.stream, group: spec.group, revision, changes };
 }
 
-/** The stream of a part and its dead-letter stream. */
-export async function provisionStreams(nats: Nats, part: Checked): Promise<Change[]> {
-  const { stream, source, adopt, replicas } = part;
+/** What has to be there before consumers: the dead-letter stream of a part, and its stream where it is new. */
+export async function streamsBefore(nats: Nats, part: Checked): Promise<Change[]> {
+  const { stream, source, isThere, adopt, replicas } = part;
   const dlq = dlqStream(stream);
   return [
-    ...(source === undefined
-      ? []
-      : [{ what: `stream ${stream}`, change: await provisionStream(nats, source) }]),
+    ...(source === undefined || isThere ? [] : [await applyStream(nats, source)]),
     { what: `stream ${dlq}`, change: await provisionDlq(nats, stream, { replicas, adopt }) },
   ];
+}
+
+/**
+ * A stream that is there takes further subjects only when the consumers do: one that is busy would go past what is
+ * published in between, and never deliver it.
+ */
+export async function streamsAfter(nats: Nats, part: Checked): Promise<Change[]> {
+  const { source, isThere } = part;
+  if (source === undefined) return [];
+  const changes = isThere ? [await applyStream(nats, source)] : [];
+  await settleStream(nats, part);
+  return changes;
+}
+
+async function applyStream(nats: Nats, source: Source): Promise<Change> {
+  return { what: `stream ${source.stream}`, change: await provisionStream(nats, source) };
 }
 
 /** What applying one group did beside buckets and streams. */

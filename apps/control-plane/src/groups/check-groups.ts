@@ -13,7 +13,12 @@ import type { Source } from "./stream.ts";
 import { smallest } from "./filter-index.ts";
 
 /** A part that can be made: its source stream, unless it has none, and how many copies are kept. */
-export type Checked = Part & { source: Source | undefined; retention: string; replicas: number };
+export type Checked = Part & {
+  source: Source | undefined;
+  isThere: boolean;
+  retention: string;
+  replicas: number;
+};
 
 /** Throws with a code and a way out, or gives what to make, by stream. Consumers, contracts and dead-letter streams are the plan's to check. */
 export async function checkGroups(snapshot: Snapshot, entries: readonly Entry[]): Promise<Checked[]> {
@@ -44,7 +49,13 @@ export function sourceOf({ stream, options, adopt, entries }: Part, stored: read
 async function checkPart(snapshot: Snapshot, part: Part): Promise<Checked> {
   const { stream, options, entries } = part;
   if (!part.hasStream)
-    return { ...part, source: undefined, retention: "none", replicas: options.replicas ?? 1 };
+    return {
+      ...part,
+      source: undefined,
+      isThere: false,
+      retention: "none",
+      replicas: options.replicas ?? 1,
+    };
   const found = await snapshot.stream(stream);
   const stored = await snapshot.specs(stream);
   const source = sourceOf(part, stored);
@@ -54,7 +65,8 @@ async function checkPart(snapshot: Snapshot, part: Part): Promise<Checked> {
   checkAge(stream, options.max_age_ms ?? (found?.config.max_age ?? 0) / 1e6, specs);
   const retention = found?.config.retention ?? options.retention ?? "workqueue";
   if (retention === "workqueue") checkFilters(part, await snapshot.consumers(stream));
-  return { ...part, source, retention, replicas: options.replicas ?? found?.config.num_replicas ?? 1 };
+  const replicas = options.replicas ?? found?.config.num_replicas ?? 1;
+  return { ...part, source, isThere: found !== undefined, retention, replicas };
 }
 
 function checkNoStream({ spec, stream }: Entry): void {

@@ -53,7 +53,7 @@ MUSTER_URL says where the control plane is (default http://127.0.0.1:4600), MUST
 Exit codes:
   0  done
   1  refused or failed, or something is not as it should be: an event lost, an error of the doctor, an item not taken
-  2  wrong use, and nobody there to be asked: nothing was sent`,
+  2  wrong use, or nobody there to be asked: nothing is changed`,
     )
     .exitOverride();
   addGroups(program, client, format);

@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { freePort, startProcess, waitFor } from "@muster/testkit";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { checkoutRoot, freePort, startProcess, waitFor } from "@muster/testkit";
 import { connect, headers, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cliArgv, planeArgv, spec, startSystem } from "./system.ts";
@@ -52,6 +54,16 @@ describe("several groups in one file", () => {
       { group: "billing", outcome: "applied" },
       { group: "stock", outcome: "applied" },
     ]);
+  });
+
+  test("are written as the documentation says", async () => {
+    const page = await readFile(join(checkoutRoot, "docs/groups.md"), "utf8");
+    const yaml = /```yaml\n([^]*?)```/.exec(page)?.[1] ?? "";
+    const planned = await muster(["groups", "plan", "-f", "-", "-o", "json"], {
+      input: yaml.replaceAll("ORDERS", "DOCS").replaceAll("orders.", "docs."),
+    });
+    expect(planned).toMatchObject({ code: 0, err: "" });
+    expect(json(planned.out)).toMatchObject({ groups: [{ group: "billing" }, { group: "shipping" }] });
   });
 
   test("are refused whole, and what is too large says so", async () => {

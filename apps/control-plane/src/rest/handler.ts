@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { callTRPCProcedure, getTRPCErrorFromUnknown } from "@trpc/server";
 import { getHTTPStatusCodeFromError } from "@trpc/server/http";
+import { passOverBody } from "../answer.ts";
 import { answerOf } from "../error-answer.ts";
 import { fail, toTrpcError } from "../errors.ts";
 import { appRouter } from "../router.ts";
@@ -55,8 +56,7 @@ export async function answerRest(
     response.end(JSON.stringify(result));
   } catch (error) {
     if (response.headersSent || gone.signal.aborted) return void response.destroy();
-    // The rest of a body is not read: with it, the connection could not be used again.
-    if (!request.complete) response.setHeader("connection", "close");
+    passOverBody(request, response);
     sendProblem(response, toProblem(error));
   }
 }

@@ -14,6 +14,7 @@ function facts(over: Partial<Facts> = {}): Facts {
     created: "100",
     firstSeq: 1,
     lastSeq: 0,
+    takenOverAt: 0,
     firstKept: 1,
     otherGroups: [],
     ackFloor: 0,

@@ -1,7 +1,7 @@
 import { jetstream, type JsMsg, type StreamConfig } from "@nats-io/jetstream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { applyGroup } from "../src/groups/apply.ts";
-import { order, refusalOf, specOf, startSystem } from "./system.ts";
+import { order, refusalOf, settleDone, specOf, startSystem, take } from "./system.ts";
 
 let system: Awaited<ReturnType<typeof startSystem>>;
 beforeAll(async () => {
@@ -188,6 +188,40 @@ describe("a take-over", () => {
       },
     });
     expect((await configOf("DEAD_DLQ")).no_ack ?? false).toBe(false);
+  });
+
+  test.each(["workqueue", "limits"] as const)(
+    "does not call lost what others settled before it, and finds what is lost after: %s",
+    async (retention) => {
+      const { nats, client } = system;
+      const stream = `PAST_${retention}`;
+      await theirs(stream, { retention });
+      const publish = (n: number) =>
+        nats.js.publish(`${stream.toLowerCase()}.created`, JSON.stringify(order(`o${n}`)));
+      for (let n = 1; n <= 4; n++) await publish(n);
+      const consumer = await jetstream(nats.nc).consumers.get(stream, "billing");
+      for (let n = 1; n <= 2; n++) await (await consumer.next({ expires: 2000 }))?.ackAck();
+      await apply(stream);
+      for (let n = 1; n <= 2; n++) await settleDone(nats, await take(nats, stream));
+      const closed = await client.verify.query({ stream, group: "billing" });
+      expect(closed).toMatchObject({ ok: true, terms: { done: 2, lost: 0 } });
+      expect(closed.cannot_see.join()).toMatch(/up to sequence [24] that left no row/);
+      await publish(5);
+      await (await take(nats, stream)).ackAck();
+      expect(await client.verify.query({ stream, group: "billing" })).toMatchObject({
+        ok: false,
+        lost: [{ sequence: 5 }],
+      });
+    },
+  );
+
+  test("goes on where it was killed after the consumer", async () => {
+    const { nats } = system;
+    await theirs("OTHERHALF");
+    await nats.jsm.consumers.update("OTHERHALF", "billing", { metadata: { "muster.kind": "group" } });
+    const { changes } = await applyGroup(nats, specFor("OTHERHALF"), {}, true);
+    expect(changes).toContainEqual({ what: "stream OTHERHALF", change: "taken_over" });
+    expect(changes).toContainEqual({ what: "consumer billing", change: "updated" });
   });
 
   test("is deleted like what Muster made, and audited like every change", async () => {

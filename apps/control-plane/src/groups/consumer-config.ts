@@ -1,9 +1,10 @@
 // What the consumer of a group must be: durable name is the group's, unlimited deliveries, explicit acks.
 import { type GroupSpec, pushSubject, replayFilter } from "@muster/contracts";
-import type { ConsumerConfig } from "@nats-io/jetstream";
-import { mark, ns } from "./change.ts";
+import type { ConsumerConfig, ConsumerInfo } from "@nats-io/jetstream";
+import { kindOf, mark, ns } from "./change.ts";
 import { type Difference, differencesBetween } from "./plan-change.ts";
 import { isSameSet } from "./subjects.ts";
+import { placeMark } from "./take-over.ts";
 
 /** What the consumer of a group takes: the group's subjects, and its own replays. */
 export function filtersOf(spec: GroupSpec): string[] {
@@ -43,14 +44,21 @@ function changeableOf(spec: GroupSpec) {
 }
 
 /** What makes the consumer that is there the group's. Metadata of others stays. */
-export function updateOf(spec: GroupSpec, is: ConsumerConfig): Partial<ConsumerConfig> {
+export function updateOf(
+  spec: GroupSpec,
+  { config: is, delivered }: Pick<ConsumerInfo, "config" | "delivered">,
+): Partial<ConsumerConfig> {
   const wanted = changeableOf(spec);
   return {
     ...wanted,
     ...unhindered(is),
     // The server takes one of the two fields only.
     ...(is.filter_subject ? { filter_subject: "" } : {}),
-    metadata: { ...is.metadata, ...wanted.metadata },
+    metadata: {
+      ...is.metadata,
+      ...(kindOf(is) === undefined ? placeMark(delivered.stream_seq) : {}),
+      ...wanted.metadata,
+    },
   };
 }
 

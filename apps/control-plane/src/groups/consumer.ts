@@ -62,7 +62,7 @@ export async function provisionConsumer(
   const { change, differences: changed } = planConsumer(spec, found, { adopt });
   if (found === undefined) return await create(nats, spec, adopt);
   if (changed.some(({ field }) => field !== "paused"))
-    await inWords(spec, nats.jsm.consumers.update(spec.stream, spec.group, updateOf(spec, found.config)));
+    await inWords(spec, nats.jsm.consumers.update(spec.stream, spec.group, updateOf(spec, found)));
   if (changed.some(({ field }) => field === "paused")) await pauseConsumer(nats, spec);
   return doneWords[change];
 }

@@ -8,7 +8,7 @@ import { checkStreamFits } from "./stream-fit.ts";
 import { createStream, findStream, getStream, updateStream } from "./streams.ts";
 import { smallest } from "./filter-index.ts";
 import { isSameSet } from "./subjects.ts";
-import { planOf, takingOver } from "./take-over.ts";
+import { placeMark, planOf, takingOver } from "./take-over.ts";
 
 /** What an operator may say about the stream; what is left out stays, or takes its default when the stream is made. */
 export type StreamOptions = {
@@ -59,7 +59,8 @@ export async function provisionStream(nats: Nats, source: Source): Promise<Chang
   const changes = sourceChanges(nats, found.config, source);
   if (!isOurs) {
     checkStreamFits(source, found);
-    await updateStream(nats, stream, takingOver(found.config, changes, marks(stream)));
+    const marked = { ...marks(stream), ...placeMark(found.state.last_seq) };
+    await updateStream(nats, stream, takingOver(found.config, changes, marked));
     return "taken_over";
   }
   if (Object.keys(changes).length === 0) return "unchanged";

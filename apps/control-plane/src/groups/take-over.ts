@@ -2,6 +2,8 @@
 import { kindOf, type Kind, MARK } from "./change.ts";
 import { type Difference, differencesBetween, type PlannedChange } from "./plan-change.ts";
 
+const PLACE = "muster.taken_over_at";
+
 type Marked = { metadata?: Record<string, string> | undefined };
 
 /** The patch that takes a thing over; its other metadata stays. */
@@ -11,6 +13,17 @@ export function takingOver<P extends object>(
   marks: Record<string, string>,
 ): P & { metadata: Record<string, string> } {
   return { ...patch, metadata: { ...is.metadata, ...marks } };
+}
+
+/** The mark that says up to which sequence somebody else settled messages, without a row in the ledger. */
+export function placeMark(sequence: number): Record<string, string> {
+  return { [PLACE]: String(sequence) };
+}
+
+/** The sequence of {@link placeMark}; 0 for what Muster made itself. */
+export function placeOf({ metadata }: Marked): number {
+  const sequence = Number(metadata?.[PLACE] ?? 0);
+  return Number.isSafeInteger(sequence) && sequence > 0 ? sequence : 0;
 }
 
 /** What a take-over changes, field by field, the mark among them. */

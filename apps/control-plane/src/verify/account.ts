@@ -128,8 +128,9 @@ function missingBySequence(facts: Facts): Missing {
     uncertain += row.more;
   }
   const sequences: number[] = [];
-  for (let seq = facts.firstSeq; seq <= facts.lastSeq; seq++) if (!known.has(seq)) sequences.push(seq);
-  const cannotSee: string[] = [];
+  const first = Math.max(facts.firstSeq, facts.takenOverAt + 1);
+  for (let seq = first; seq <= facts.lastSeq; seq++) if (!known.has(seq)) sequences.push(seq);
+  const cannotSee = earlier(facts);
   if (uncertain > 0)
     cannotSee.push(
       `which sequences ${uncertain} repeats had: rows keep 32 and count the rest, so as many missing sequences are not called lost`,
@@ -173,9 +174,10 @@ function missingByEvent(facts: Facts): Missing {
   const unknown = facts.source.filter(
     (message) => message.isMine && !known.has(message.eventId) && !knownSequences.has(message.seq),
   );
-  const settled = unknown.filter((message) => message.seq <= facts.ackFloor).map((message) => message.seq);
-  const between = unknown.filter((message) => message.seq > facts.ackFloor && message.seq <= facts.delivered);
-  const cannotSee: string[] = [];
+  const ours = unknown.filter((message) => message.seq > facts.takenOverAt);
+  const settled = ours.filter((message) => message.seq <= facts.ackFloor).map((message) => message.seq);
+  const between = ours.filter((message) => message.seq > facts.ackFloor && message.seq <= facts.delivered);
+  const cannotSee = earlier(facts);
   if (facts.firstKept > facts.firstSeq)
     cannotSee.push(
       `messages that the stream has dropped by its limits: those before sequence ${facts.firstKept}`,
@@ -192,6 +194,15 @@ function missingByEvent(facts: Facts): Missing {
     };
   }
   return { sequences: settled, uncertain: 0, notWaiting: 0, cannotSee };
+}
+
+/** What others settled left no row. */
+function earlier({ takenOverAt }: Facts): string[] {
+  return takenOverAt === 0
+    ? []
+    : [
+        `what became of messages up to sequence ${takenOverAt} that left no row: Muster took over there what others had made`,
+      ];
 }
 
 function isOpen(facts: Facts, message: SourceMessage): boolean {

@@ -9,6 +9,7 @@ import { readMembers } from "../groups/members.ts";
 import { readSpecs } from "../groups/specs.ts";
 import { getStream } from "../groups/streams.ts";
 import { isCovered } from "../groups/subjects.ts";
+import { placeOf } from "../groups/take-over.ts";
 import type { Ledgers, SettledRow } from "../ledger/ledgers.ts";
 import type { Nats } from "../nats/connection.ts";
 import { toRecord } from "../nats/headers.ts";
@@ -31,6 +32,8 @@ export type Facts = {
   /** Sequences ever given: from, up to. */
   firstSeq: number;
   lastSeq: number;
+  /** Up to here somebody else settled messages, before Muster took stream or consumer over; 0: nobody. */
+  takenOverAt: number;
   /** The first sequence that is still there, for streams that drop old messages. */
   firstKept: number;
   otherGroups: string[];
@@ -83,6 +86,7 @@ export async function readFacts(nats: Nats, ledgers: Ledgers, spec: GroupSpec): 
     created: storeTimeOf(info.created),
     firstSeq: Math.max(1, info.config.first_seq ?? 1),
     lastSeq: info.state.last_seq,
+    takenOverAt: Math.max(placeOf(info.config), placeOf(consumer?.config ?? {})),
     firstKept: info.state.first_seq,
     otherGroups: others.map((other) => other.group),
     untracedGroups: namesOf(others, "none"),

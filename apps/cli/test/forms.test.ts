@@ -85,6 +85,29 @@ describe("several groups in one file", () => {
     });
   });
 
+  test("say what was made where one fails, and end with 1", async () => {
+    // The server refuses the second consumer, which nobody can know before.
+    await nc.request(
+      "$JS.API.STREAM.CREATE.SMALL",
+      JSON.stringify({ name: "SMALL", subjects: ["small.>"], storage: "file", max_consumers: 1 }),
+    );
+    const groups = ["a", "b", "c"].map((group) => ({
+      spec: { ...spec, stream: "SMALL", group, subjects: [`small.${group}`] },
+    }));
+    const { code, out } = await muster(["groups", "apply", "-f", "-", "--adopt"], {
+      input: JSON.stringify({ groups }),
+    });
+    expect(code).toBe(1);
+    expect(out).toMatch(
+      /\nSMALL +a +applied +\d+ +consumer created, spec created\nSMALL +b +failed\nSMALL +c +not reached\n/,
+    );
+    expect(out).toMatch(
+      /\ngroup b of stream SMALL failed: NATS refused: [^\n]*\[nats_error\]\n\nwhat is made stays; apply/,
+    );
+    expect(out).toMatch(/\nstream SMALL +taken over\n/);
+    expect((await muster(["groups", "delete", "SMALL", "a", "--yes"])).code).toBe(0);
+  });
+
   test("takes over what others made only when asked, and plan says what", async () => {
     await nc.request(
       "$JS.API.STREAM.CREATE.THEIRS",

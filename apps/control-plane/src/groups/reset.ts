@@ -56,7 +56,7 @@ export async function resetGroup(
   if (consumer === undefined || kindOf(consumer.config) === undefined)
     throw fail(
       "foreign",
-      `consumer ${group} of stream ${stream} was not made by Muster, which leaves it as it is`,
+      `consumer ${group} of stream ${stream} was not made by Muster, which leaves it as it is; reset it with the tool that made it, or take it over first (apply with adopt)`,
     );
   const filters = filtersOf(spec);
   const next = consumer.delivered.stream_seq + 1;

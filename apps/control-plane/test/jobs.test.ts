@@ -74,6 +74,30 @@ describe("a job", () => {
     });
   });
 
+  test("stops when too large a share of what it sent is dead again", async () => {
+    const { nats, client } = system;
+    const begin = prefix();
+    await putManyDead(nats, 400, begin);
+    const { id } = await create({
+      filter: { error: "fraud check" },
+      rate_per_second: 100,
+      failure_share: 0.1,
+    });
+    await waitForJob(client, id, ({ counts }) => counts.replayed >= 20);
+    // A new one says nothing of it, and neither do a few that came back.
+    for (let i = 0; i < 30; i++) await putDead(nats, `${begin}new${i}`, { seq: 1000 + i });
+    await putDead(nats, `${begin}back`, { replays: 1, seq: 2000 });
+    const before = await client.jobs.get.query({ id });
+    await waitForJob(client, id, ({ counts }) => counts.replayed > before.counts.replayed + 20);
+    expect(await client.jobs.get.query({ id })).toMatchObject({ state: "running" });
+    for (let i = 0; i < 60; i++)
+      await putDead(nats, `${begin}b${i}`, { replays: 1, seq: 3000 + i, error: "other" });
+    const job = await waitForJob(client, id);
+    expect(job).toMatchObject({ state: "failed", reason: { code: "failure_share" } });
+    expect(job.counts.replayed).toBeLessThan(400);
+    expect(await deadCount(nats)).toBe(400 - job.counts.replayed + 30 + 1 + 60);
+  });
+
   test("stops at its limit, and keeps its pace", async () => {
     const { nats, client } = system;
     await putManyDead(nats, 30, prefix());

@@ -17,6 +17,7 @@ type CreateOptions = Filter & {
   limit?: number;
   rate?: number;
   canary?: number;
+  failureShare?: number;
   dryRun?: boolean;
   watch?: boolean;
 };
@@ -38,6 +39,11 @@ export function addJobs(program: Command, client: () => Client, format: () => Fo
     .option("--limit <n>", "at most so many", toNumber)
     .option("--rate <n>", "so many a second; default as fast as it goes", toRate)
     .option("--canary <n>", "so many first, the others only when each of them is done", toNumber)
+    .option(
+      "--failure-share <share>",
+      "stop when more than this share of what was sent, 0.01 to 1, is dead again",
+      toShare,
+    )
     .option("--dry-run", "say what would happen to the first 10,000, and create nothing")
     .option("--watch", "follow it until it ends")
     .action((stream: string, options: CreateOptions) => create(client(), format(), stream, options));
@@ -74,7 +80,7 @@ export function addJobs(program: Command, client: () => Client, format: () => Fo
 }
 
 async function create(client: Client, format: Format, stream: string, options: CreateOptions): Promise<void> {
-  const { all, force, limit, rate, canary, dryRun, watch } = options;
+  const { all, force, limit, rate, canary, failureShare, dryRun, watch } = options;
   const filter = filterOf(options);
   if (Object.keys(filter).length === 0 && all !== true)
     throw new CliError("give a filter such as --group, or --all", 2);
@@ -96,6 +102,7 @@ async function create(client: Client, format: Format, stream: string, options: C
     ...(limit === undefined ? {} : { limit }),
     ...(rate === undefined ? {} : { rate_per_second: rate }),
     ...(canary === undefined ? {} : { canary }),
+    ...(failureShare === undefined ? {} : { failure_share: failureShare }),
   };
   const made = await client.jobs.create.mutate(input);
   if (watch !== true) return print(format, made, shownJob);
@@ -114,6 +121,13 @@ async function showEnd(client: Client, format: Format, id: string, isLine = fals
 function dryRunOf({ counts, more }: { counts: Record<string, number>; more: number }): string {
   const told = Object.entries(counts).map(([outcome, count]) => `${count} ${outcome.replace("_", " ")}`);
   return `${told.join(", ") || "no dead letters"}${more > 0 ? `; ${more} more were not looked at` : ""}`;
+}
+
+function toShare(text: string): number {
+  const share = Number(text);
+  if (!/^(0?[.]\d{1,3}|1)$/.test(text) || share === 0)
+    throw new CliError(`${text} is no share: a part of 1, such as 0.1 for a tenth`, 2);
+  return share;
 }
 
 function toRate(text: string): number {

@@ -25,6 +25,14 @@ export const JobInput = z.strictObject({
     .max(MOST_CANARIES)
     .optional()
     .describe("So many letters go first, and the others only when each of them is done"),
+  failure_share: z
+    .number()
+    .min(0.01)
+    .max(1)
+    .optional()
+    .describe(
+      "The job fails when a larger share of what it sent (20 at least) is dead again; by default it never does",
+    ),
 });
 export type JobInput = z.infer<typeof JobInput>;
 

@@ -5,6 +5,7 @@ import { asMusterError } from "../errors.ts";
 import type { ReplayStep } from "../dead-letters/replay.ts";
 import type { Ledgers } from "../ledger/ledgers.ts";
 import type { Nats } from "../nats/connection.ts";
+import { CameBack } from "./came-back.ts";
 import { CanaryWatch, whyFailed } from "./canary.ts";
 import { Chunks } from "./chunk.ts";
 import { isActive, isEnded, needsCanaries, type ReplayJob } from "./job.ts";
@@ -82,6 +83,7 @@ class Run {
   readonly #sender: Sender;
   #chunks: Chunks | undefined;
   #watch: CanaryWatch | undefined;
+  #cameBack: CameBack | undefined;
   #againAt = 0;
   #failures: Tried[] = [];
 
@@ -127,7 +129,14 @@ class Run {
     // Stopped in the middle, which a pause that is over again does too: the rest is read once more.
     if (sent.length < again.length + letters.length) this.readAnew();
     await this.#onStep("counted");
-    return (await this.#stopOnFailures(sent)) ?? (letters.length === 0 ? "wait" : "on");
+    const ended = (await this.#stopOnFailures(sent)) ?? (await this.#stopOnShare());
+    return ended ?? (letters.length === 0 ? "wait" : "on");
+  }
+
+  async #stopOnShare(): Promise<"on" | undefined> {
+    const { nats, lease } = this.#context;
+    const reason = await (this.#cameBack ??= new CameBack(nats, lease.job)).tooMany(lease.job);
+    return reason === undefined ? undefined : await this.#end("failed", reason);
   }
 
   async #stopOnFailures(sent: readonly Tried[]): Promise<"on" | undefined> {

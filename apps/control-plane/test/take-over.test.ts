@@ -273,6 +273,12 @@ describe("a take-over", () => {
     ["needs_new_stream", "SEALED", { sealed: true, retention: "limits" }, "it is sealed"],
     [
       "needs_new_stream",
+      "KV_shop",
+      { subjects: ["$KV.shop.>"], retention: "limits", max_msgs_per_subject: 1 },
+      "it holds $KV.shop.>",
+    ],
+    [
+      "needs_new_stream",
       "MIRROR",
       { mirror: { name: "ORIGIN" }, subjects: [], retention: "limits" },
       "mirrors ORIGIN",

@@ -7,6 +7,7 @@ import { type Change, kindOf, mark, ns } from "./change.ts";
 import type { PlannedChange } from "./plan-change.ts";
 import { droppingLimits } from "./silent-loss.ts";
 import type { Snapshot } from "./snapshot.ts";
+import { fixedProblems } from "./stream-fit.ts";
 import { neverSilent } from "./stream.ts";
 import { createStream, findStream, updateStream } from "./streams.ts";
 import { smallest } from "./filter-index.ts";
@@ -85,8 +86,7 @@ function checkDlqFits(stream: string, found: StreamInfo, adopt: boolean): void {
     throw fail("foreign", `stream ${name} is Muster's own ${kind}, and holds no dead letters`);
   const fixed = [
     ...(config.retention === "limits" ? [] : [`its retention is ${config.retention}, not limits`]),
-    ...(config.sealed ? ["it is sealed"] : []),
-    ...(config.mirror === undefined ? [] : [`it mirrors ${config.mirror.name}`]),
+    ...fixedProblems(found),
     ...(config.deny_delete ? ["it lets nothing be deleted, so no dead letter could leave"] : []),
   ];
   const taking = "change or delete it with the tool that made it, or choose another name for the source";

@@ -31,8 +31,12 @@ export function checkStreamFits(source: Source, found: StreamInfo | undefined): 
   if (kind === undefined && !adopt) checkForeign(source, found);
 }
 
-function fixedProblems({ config }: StreamInfo): string[] {
+/** What no update changes, and makes a stream useless for messages of ours. */
+export function fixedProblems({ config }: StreamInfo): string[] {
+  // A bucket keeps the latest of each key: refusing new ones, it would be broken for who uses it.
+  const theirs = config.subjects?.find((subject) => subject.startsWith("$"));
   return [
+    ...(theirs === undefined ? [] : [`it holds ${theirs}, as buckets and the server do`]),
     ...(config.sealed ? ["it is sealed"] : []),
     ...(config.mirror === undefined ? [] : [`it mirrors ${config.mirror.name}`]),
   ];

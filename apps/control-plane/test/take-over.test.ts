@@ -215,6 +215,25 @@ describe("a take-over", () => {
     },
   );
 
+  test("does not call lost either what another consumer had settled", async () => {
+    const { nats, client } = system;
+    await theirs("SHARED");
+    await nats.jsm.consumers.update("SHARED", "billing", { filter_subject: "shared.mine" });
+    await nats.jsm.consumers.add("SHARED", {
+      durable_name: "other",
+      ack_policy: "explicit",
+      filter_subject: "shared.other",
+    });
+    for (let n = 1; n <= 3; n++) await nats.js.publish("shared.other", "{}");
+    const other = await jetstream(nats.nc).consumers.get("SHARED", "other");
+    for (let n = 1; n <= 3; n++) await (await other.next({ expires: 2000 }))?.ackAck();
+    await client.groups.apply.mutate({ spec: specFor("SHARED", { subjects: ["shared.mine"] }), adopt: true });
+    expect(await client.verify.query({ stream: "SHARED", group: "billing" })).toMatchObject({
+      ok: true,
+      terms: { lost: 0 },
+    });
+  });
+
   test("goes on where it was killed after the consumer", async () => {
     const { nats } = system;
     await theirs("OTHERHALF");

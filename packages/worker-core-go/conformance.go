@@ -132,14 +132,29 @@ func obey(ctx context.Context, verb string, options map[string]string, d *Delive
 		killSelf()
 		return nil
 	case "sql":
-		member := os.Getenv("WORKER_ID")
-		_, err := d.Tx.Exec(ctx, "insert into muster_conformance_effects(event_id, member) values ($1, $2)", d.EventID, member)
+		if err := addEffect(ctx, d); err != nil {
+			return err
+		}
 		idleMs, _ := strconv.ParseInt(options["ms"], 10, 64)
 		time.Sleep(ms(idleMs))
-		return err
+		times, _ := strconv.Atoi(options["again"])
+		return addAgain(ctx, d, times)
 	default:
 		return Permanent("unknown conformance verb " + verb)
 	}
+}
+
+func addEffect(ctx context.Context, d *Delivery) error {
+	_, err := d.Tx.Exec(ctx, "insert into muster_conformance_effects(event_id, member) values ($1, $2)", d.EventID, os.Getenv("WORKER_ID"))
+	return err
+}
+
+// addAgain does it so many times more, whatever became of the times before; it fails as the last one does.
+func addAgain(ctx context.Context, d *Delivery, times int) (err error) {
+	for range times {
+		err = addEffect(ctx, d)
+	}
+	return err
 }
 
 // resultOf is a result of so many bytes as compact JSON; one that is no JSON for -1.

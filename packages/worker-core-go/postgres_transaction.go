@@ -180,6 +180,10 @@ func (t *transaction) saidLocked(err error) error {
 	if err == nil || errors.Is(err, pgx.ErrNoRows) {
 		return err
 	}
+	if HasCode(t.lastErr, CodeTransactionIdle) {
+		// What comes after it says only that the connection is closed.
+		return t.lastErr
+	}
 	isLost := t.conn != nil && t.conn.Conn().IsClosed()
 	if err = handlersOwn(err); HasCode(err, CodeTransactionIdle) {
 		t.lastErr = err

@@ -153,7 +153,8 @@ export class BatchSlots implements Intake {
     });
   }
 
-  async #runBatch(helds: readonly Held[]): Promise<void> {
+  /** Takes out of `helds` what it parks. */
+  async #runBatch(helds: Held[]): Promise<void> {
     const { steps } = this.#parts;
     const ready: Ready[] = [];
     const longWay: Held[] = [];
@@ -167,6 +168,8 @@ export class BatchSlots implements Intake {
     }
     for (const prepared of await Promise.all(longWay.map((held) => this.#prepare(held)))) {
       if (prepared?.isSuspect === true && !steps.isDraining) {
+        // No longer this batch's: it may run by itself when this one ends.
+        helds.splice(helds.indexOf(prepared.delivery.held), 1);
         this.#running.delete(prepared.delivery.held);
         this.#suspects.push(prepared);
       } else if (prepared !== undefined) {
@@ -246,10 +249,8 @@ export class BatchSlots implements Intake {
   }
 
   #end(held: Held): void {
-    // A suspect that was parked is still held.
-    if (this.#running.delete(held)) {
-      this.#parts.hold.release(held);
-    }
+    this.#running.delete(held);
+    this.#parts.hold.release(held);
   }
 }
 

@@ -19,7 +19,6 @@ export class Confirms {
   /** By inbox, in the order they were sent. */
   readonly #waiting = new Map<string, Waiting>();
   readonly #stopListening: () => void;
-  #latest: Waiting | undefined;
   #onEnd: () => void = () => undefined;
   #sweep: NodeJS.Timeout | undefined;
   #sent = 0;
@@ -49,21 +48,20 @@ export class Confirms {
   /** Waits for one more; returns the subject that the server is to answer to. */
   add(): string {
     const own = `${this.#inbox}.${++this.#sent}`;
-    this.#latest = { until: performance.now() + confirmMs, resolve: undefined };
-    this.#waiting.set(own, this.#latest);
+    this.#waiting.set(own, { until: performance.now() + confirmMs, resolve: undefined });
     this.#sweep ??= setTimeout(this.#endOverdue, confirmMs);
     return own;
   }
 
-  /** Resolves when the one that was added last has ended. */
+  /** Resolves when the youngest of those that wait has ended: the others then have their answers, or never will. */
   latest(): Promise<void> | undefined {
-    const latest = this.#latest;
-    if (latest === undefined || this.#waiting.size === 0) {
+    const youngest = [...this.#waiting.values()].at(-1);
+    if (youngest === undefined) {
       return undefined;
     }
-    const earlier = latest.resolve;
+    const earlier = youngest.resolve;
     return new Promise((resolve) => {
-      latest.resolve = () => {
+      youngest.resolve = () => {
         earlier?.();
         resolve();
       };

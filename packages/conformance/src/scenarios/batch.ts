@@ -160,6 +160,29 @@ export const batch: Scenario[] = [
   }),
 
   scenario(
+    "batch-suspect-held",
+    "BATCH-8 HOLD-4",
+    "a suspect that runs is held also when the batch it came with has ended",
+    async (lab) => {
+      const formed = mode({ size: 2, wait_ms: 1000 });
+      const group = await lab.group({ ...formed, concurrency: 4, ack_wait_ms: 2000, ledger: "none" });
+      const tap = await lab.tap(group);
+      const suspect = await group.send({ eventId: "suspect", directive: "block;ms=8000" });
+      await handOut(lab.nc, group, { times: 1, messages: 1 });
+      const beside = await group.send({ eventId: "beside", directive: "block;ms=3000" });
+      const member = await joinBatch(lab, group);
+      await member.handling();
+      // Whoever comes now gives the suspect its turn, while the batch it came with still runs.
+      await group.send({ eventId: "later" });
+      await tap.tells(beside.seq, "ack 1");
+      await waitFor("the suspect to be done", () => tap.story(suspect.seq).includes("ack"));
+      same("who had it", tap.story(suspect.seq), "nak 1, ack 2");
+      const { delivered } = await group.consumer();
+      same("deliveries", delivered.consumer_seq, 4);
+    },
+  ),
+
+  scenario(
     "batch-single-handler",
     "BATCH-6",
     "a handler of one message does not wait for a batch to fill",

@@ -138,20 +138,19 @@ class BatchSlots:
             await work
         except Exception as error:
             for held in batch:
-                if held in self._running:
-                    self._p.steps.broken(held, error)
+                self._p.steps.broken(held, error)
         finally:
             self._loops -= 1
             for held in batch:
-                # A suspect that was parked is still held.
-                if self._running.pop(held, None) is not None:
-                    self._p.hold.release(held)
+                self._running.pop(held, None)
+                self._p.hold.release(held)
             self.pump()
             self._p.on_free()
             if self._loops == 0:
                 self._idle.set()
 
-    async def _run_batch(self, batch: Sequence[Held]) -> None:
+    async def _run_batch(self, batch: list[Held]) -> None:
+        """Takes out of `batch` what it parks."""
         steps = self._p.steps
         begun = [(held, steps.begin(held)) for held in batch]
         ready = [now for _, now in begun if now is not None]
@@ -160,6 +159,8 @@ class BatchSlots:
             if prepared is None:
                 continue
             if prepared.is_suspect and not steps.is_draining:
+                # No longer this batch's: it may run by itself when this one ends.
+                batch.remove(prepared.delivery.held)
                 self._running.pop(prepared.delivery.held, None)
                 self._suspects.append(prepared)
             else:

@@ -93,6 +93,22 @@ async function addToBalance(order: { customer: string; amount: number }, { tx }:
   await tx.query(addSql, [order.customer, order.amount]);
 }
 
+const effectSql = "insert into muster_conformance_effects(event_id, member) values ($1, $2)";
+
+async function addEffect({ tx, eventId }: Context): Promise<void> {
+  await tx.query(effectSql, [eventId, process.env["WORKER_ID"] ?? ""]);
+}
+
+/** So many times more, whatever became of the times before; fails as the last one does. */
+async function addAgain(context: Context, times: number): Promise<void> {
+  for (let left = times; left > 1; left--) {
+    await addEffect(context).catch(() => undefined);
+  }
+  if (times > 0) {
+    await addEffect(context);
+  }
+}
+
 function resultOf({ eventId: event_id, subject, attempt }: Context) {
   return { event_id, subject, attempt };
 }
@@ -127,11 +143,9 @@ async function obey(
     case "result":
       return resultOfBytes(Number(values["bytes"] ?? 0));
     case "sql":
-      await context.tx.query("insert into muster_conformance_effects(event_id, member) values ($1, $2)", [
-        context.eventId,
-        process.env["WORKER_ID"] ?? "",
-      ]);
-      return delay(Number(values["ms"] ?? 0));
+      await addEffect(context);
+      await delay(Number(values["ms"] ?? 0));
+      return addAgain(context, Number(values["again"] ?? 0));
     default:
       throw new PermanentError(`unknown conformance verb ${verb}`);
   }

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ..context import Context
@@ -82,6 +83,19 @@ def _result_of(ctx: Context) -> dict[str, Any]:
     return {"event_id": ctx.event_id, "subject": ctx.subject, "attempt": ctx.attempt}
 
 
+async def _add_effect(ctx: Context) -> None:
+    await ctx.tx.query(_INSERT, [ctx.event_id, os.environ.get("WORKER_ID", "")])
+
+
+async def _add_again(ctx: Context, times: int) -> None:
+    """So many times more, whatever became of the times before; fails as the last one does."""
+    for _ in range(times - 1):
+        with suppress(Exception):
+            await _add_effect(ctx)
+    if times > 0:
+        await _add_effect(ctx)
+
+
 async def _obey(verb: str, values: Mapping[str, str], ctx: Context) -> Any:
     """Does what the verb says; gives a result where the verb is about results."""
     text = values.get("text", verb)
@@ -107,8 +121,9 @@ async def _obey(verb: str, values: Mapping[str, str], ctx: Context) -> Any:
             size = int(values.get("bytes", "0"))
             return float("nan") if size < 0 else "x" * max(0, size - 2)
         case "sql":
-            await ctx.tx.query(_INSERT, [ctx.event_id, os.environ.get("WORKER_ID", "")])
+            await _add_effect(ctx)
             await asyncio.sleep(float(values.get("ms", "0")) / 1000)
+            await _add_again(ctx, int(values.get("again", "0")))
             return None
         case _:
             raise PermanentError(f"unknown conformance verb {verb}")

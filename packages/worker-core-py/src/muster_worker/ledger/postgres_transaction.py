@@ -57,7 +57,7 @@ class PostgresTransaction:
         try:
             return await self._run(text, values)
         except Exception as error:
-            own = _handlers_own(error)
+            own = self._handlers_own(error)
             # That the transaction has failed already is not why.
             if sql_state(error) != _FAILED_TRANSACTION:
                 self._last_error = own or error
@@ -94,7 +94,7 @@ class PostgresTransaction:
         except Exception as error:
             if sql_state(error) == _FAILED_TRANSACTION:
                 raise self._failed() from error
-            if (own := _handlers_own(error)) is not None:
+            if (own := self._handlers_own(error)) is not None:
                 raise own from error
             raise
         finally:
@@ -134,6 +134,20 @@ class PostgresTransaction:
             raise
         return session
 
+    def _handlers_own(self, error: Exception) -> MusterError | None:
+        """What the database ended for being idle is no outage: it would come again with every
+        delivery, and never count. What comes after it says only that the connection is closed."""
+        last = self._last_error
+        if isinstance(last, MusterError) and last.code == "transaction_idle":
+            return last
+        if sql_state(error) != _IDLE_TRANSACTION:
+            return None
+        return MusterError(
+            "transaction_idle",
+            "the handler left its transaction idle for longer than ack_wait, and the database"
+            " ended it",
+        )
+
     def _failed(self) -> MusterError:
         """Why a transaction is broken that its handler wanted to keep."""
         if isinstance(self._last_error, Unreachable):
@@ -143,17 +157,6 @@ class PostgresTransaction:
             "transaction_failed",
             f"a statement of the transaction failed, and the handler returned all the same{why}",
         )
-
-
-def _handlers_own(error: Exception) -> MusterError | None:
-    """What the database ended for being idle is no outage: it would come again with every delivery,
-    and never count."""
-    if sql_state(error) != _IDLE_TRANSACTION:
-        return None
-    return MusterError(
-        "transaction_idle",
-        "the handler left its transaction idle for longer than ack_wait, and the database ended it",
-    )
 
 
 def _ended() -> MusterError:

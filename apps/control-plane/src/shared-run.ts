@@ -12,9 +12,11 @@ export class SharedRun<T> {
 
   /** The result of a run that begins now or later, never of one that began before. */
   next(): Promise<T> {
+    // First: it is still to begin also when the one before it has ended already.
+    if (this.#queued !== undefined) return this.#queued;
     if (this.#running === undefined) return this.#begin();
     const begin = () => this.#begin();
-    this.#queued ??= this.#running.then(begin, begin);
+    this.#queued = this.#running.then(begin, begin);
     return this.#queued;
   }
 

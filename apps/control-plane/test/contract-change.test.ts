@@ -88,6 +88,126 @@ describe("what takes less than before", () => {
   });
 });
 
+describe("what one keyword takes depends on another", () => {
+  const far = [expect.stringContaining("keywords elsewhere depend on the change")];
+  const another = (keyword: string) => [`the message has another ${keyword}, which cannot be judged`];
+  const defs = { $defs: { a: text } };
+  test.each<[string, object, object, string[]]>([
+    [
+      "patterns of fields that are gone, others refused as before",
+      object({}, { patternProperties: { "^x-": {} }, additionalProperties: false }),
+      object({}, { additionalProperties: false }),
+      another("patternProperties"),
+    ],
+    [
+      "first items that fall to all others' schema",
+      { prefixItems: [text], items: { type: "number" } },
+      { items: { type: "number" } },
+      another("prefixItems"),
+    ],
+    [
+      "a least count of 0 that is gone",
+      { contains: text, minContains: 0 },
+      { contains: text },
+      another("minContains"),
+    ],
+    [
+      "a field that nothing evaluates any more",
+      object({ a: text }, { unevaluatedProperties: false }),
+      object({}, { unevaluatedProperties: false }),
+      far,
+    ],
+    [
+      "a part that evaluated",
+      { allOf: [object({ a: true })], unevaluatedProperties: false },
+      { unevaluatedProperties: false },
+      far,
+    ],
+    [
+      "items that nothing evaluates any more",
+      { items: text, unevaluatedItems: false },
+      { unevaluatedItems: false },
+      far,
+    ],
+    [
+      "a field that takes more, and what must not be like it",
+      object({ a: { ...text, minLength: 5 }, b: { not: { $ref: "#/properties/a" } } }),
+      object({ a: text, b: { not: { $ref: "#/properties/a" } } }),
+      far,
+    ],
+    [
+      "a document under another name, with references",
+      { $id: "http://a/1", $ref: "#/$defs/a", ...defs },
+      { $id: "http://a/2", $ref: "#/$defs/a", ...defs },
+      another("$id"),
+    ],
+    [
+      "another dialect",
+      { items: text },
+      { items: text, $schema: "http://json-schema.org/draft-07/schema#" },
+      another("$schema"),
+    ],
+    [
+      "a dialect that is gone",
+      { $schema: "http://json-schema.org/draft-07/schema#" },
+      {},
+      another("$schema"),
+    ],
+    [
+      "a constant beside the same values",
+      { enum: ["a", "b"] },
+      { enum: ["a", "b"], const: "a" },
+      ['the message may no longer be "b"'],
+    ],
+    [
+      "values beside the same constant",
+      { const: "a" },
+      { const: "a", enum: ["b"] },
+      ['the message may no longer be "a"'],
+    ],
+    [
+      "a field called like an annotation, beside what reaches far",
+      object({ title: text }, { unevaluatedProperties: false }),
+      object({ title: { type: "number" } }, { unevaluatedProperties: false }),
+      far,
+    ],
+    [
+      "a field called like an annotation, where it is not judged",
+      { not: object({ title: text }) },
+      { not: object({ title: {} }) },
+      another("not"),
+    ],
+    [
+      "a value that holds one",
+      { const: { title: 1 } },
+      { const: { title: 2 } },
+      ['the message may no longer be {"title":1}'],
+    ],
+  ])("%s", (_, before, after, found) => {
+    expect(breakingChanges(before, after)).toEqual(found);
+  });
+
+  test.each([
+    [
+      "words about it, beside what reaches far",
+      object({ a: text }, { unevaluatedProperties: false }),
+      object({ a: { ...text, title: "A" } }, { unevaluatedProperties: false, description: "of it" }),
+    ],
+    ["another name, without references", { ...text, $id: "http://a/1" }, { ...text, $id: "http://a/2" }],
+    ["the dialect by its name", text, { ...text, $schema: "https://json-schema.org/draft/2020-12/schema" }],
+    ["words where it is not judged", { not: text }, { not: { ...text, title: "A" } }],
+    ["fewer values beside a constant among them", { const: "a" }, { const: "a", enum: ["a"] }],
+    ["what counted the most", { contains: text, maxContains: 2 }, { contains: text }],
+    [
+      "a field more, beside a reference into $defs",
+      { ...object({ a: { $ref: "#/$defs/a" } }), ...defs },
+      { ...object({ a: { $ref: "#/$defs/a" }, b: text }), ...defs },
+    ],
+  ])("takes as much: %s", (_, before, after) => {
+    expect(breakingChanges(before, after)).toEqual([]);
+  });
+});
+
 describe("an apply", () => {
   let system: Awaited<ReturnType<typeof startSystem>>;
   beforeAll(async () => {

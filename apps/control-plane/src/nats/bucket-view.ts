@@ -3,8 +3,9 @@
 import { JetStreamApiError } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { SharedRun } from "../shared-run.ts";
-import { bucketStream, readChanges } from "./bucket.ts";
+import { bucketStream, toChange } from "./bucket.ts";
 import type { Nats } from "./connection.ts";
+import { leaderNext, readBatch, type Stored } from "./scan.ts";
 
 /** A value as it was read, with its revision. */
 export type Viewed<T> = { value: T; revision: number };
@@ -14,6 +15,8 @@ const STREAM_NOT_FOUND = 10059;
 const ANEW_MS = 60_000;
 /** And when nobody asked for so long: the marker of a record that expired is there for seconds only. */
 const GAP_MS = 5000;
+/** How often the end is looked for behind more than one batch, where others write as fast as we read. */
+const MOST_LOOKS = 100;
 
 /** One bucket of one connection. */
 export class BucketView<T> {
@@ -58,17 +61,40 @@ export class BucketView<T> {
     return this.#entries;
   }
 
+  /**
+   * Reads all up to `last`, and what was written again meanwhile: that lies behind it, and nowhere else any more. What
+   * one batch holds was all there at once; behind several the server is asked where the end is now.
+   */
   async #readUpTo(last: number): Promise<void> {
-    if (last === this.#upTo) return;
-    const changes = readChanges(this.#nats, this.#bucket, ">", this.#upTo + 1, last);
-    for await (const { key, value, revision } of changes) {
+    const stream = bucketStream(this.#bucket);
+    let [end, batches, looks] = [last, 0, 0];
+    while (this.#upTo < end) {
+      const { messages, isEnd } = await readBatch(this.#nats, stream, this.#upTo + 1);
+      this.#take(messages);
+      batches++;
+      if (this.#upTo < end && isEnd) {
+        // Either what was last is gone, or a replica has answered that lags behind: only the leader knows.
+        const next = await leaderNext(this.#nats, stream, this.#upTo + 1);
+        if (next === undefined) this.#upTo = end;
+        else this.#take([next]);
+        // Behind what the replica did not have may be more.
+        batches++;
+      }
+      if (this.#upTo < end || (batches === 1 && isEnd) || ++looks > MOST_LOOKS) continue;
+      end = (await stateOf(this.#nats, this.#bucket))?.lastSeq ?? 0;
+      batches = 0;
+    }
+  }
+
+  #take(messages: readonly Stored[]): void {
+    for (const message of messages) {
+      const { key, value, revision } = toChange(this.#bucket, message);
       // What is read stays good when the rest fails: it is read the next time.
       this.#upTo = revision;
       const read = value === undefined ? undefined : this.#parse(value);
       if (read === undefined) this.#entries.delete(key);
       else this.#entries.set(key, { value: read, revision });
     }
-    this.#upTo = last;
   }
 }
 

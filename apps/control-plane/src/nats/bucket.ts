@@ -3,7 +3,7 @@ import { Empty, type Payload, RequestError } from "@nats-io/nats-core";
 import { fail } from "../errors.ts";
 import type { Nats } from "./connection.ts";
 import { publish, type Published } from "./publish.ts";
-import { scanStream } from "./scan.ts";
+import { scanStream, type Stored } from "./scan.ts";
 
 const TIMEOUT_MS = 5000;
 const WRONG_LAST_SEQUENCE = 10071;
@@ -121,12 +121,15 @@ export async function* readChanges(
   from = 1,
   upTo = Number.MAX_SAFE_INTEGER,
 ): AsyncGenerator<Entry & { key: string }> {
-  const prefix = `$KV.${bucket}.`;
-  const options = { filter: prefix + filter, from, upTo };
-  for await (const message of scanStream(nats, bucketStream(bucket), options)) {
-    const key = message.subject.slice(prefix.length);
-    yield { key, value: isMarker(message.headers) ? undefined : message.data, revision: message.seq };
-  }
+  const options = { filter: `$KV.${bucket}.${filter}`, from, upTo };
+  for await (const message of scanStream(nats, bucketStream(bucket), options))
+    yield toChange(bucket, message);
+}
+
+/** What a message of a bucket's stream says of its key. */
+export function toChange(bucket: string, { subject, headers, data, seq }: Stored): Entry & { key: string } {
+  const key = subject.slice(`$KV.${bucket}.`.length);
+  return { key, value: isMarker(headers) ? undefined : data, revision: seq };
 }
 
 function isMarker(headers: { last(name: string): string } | undefined): boolean {

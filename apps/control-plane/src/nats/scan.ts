@@ -22,8 +22,17 @@ export type Stored = {
   data: Uint8Array;
 };
 
-/** Where a scan begins and ends (sequences, both included), one subject filter, messages of one request. */
-export type ScanOptions = { from?: number; upTo?: number; filter?: string; batch?: number };
+/**
+ * Where a scan begins and ends (sequences, both included), one subject filter, messages of one request. `isCertain`:
+ * the end is the leader's, for one more request; else a replica that answers may lag behind it.
+ */
+export type ScanOptions = {
+  from?: number;
+  upTo?: number;
+  filter?: string;
+  batch?: number;
+  isCertain?: boolean;
+};
 
 /**
  * The messages of a stream in order. Messages deleted meanwhile are left out; those that arrive
@@ -46,27 +55,58 @@ export async function* scanStream(
       isDirect = false;
       continue;
     }
-    const last = batch.at(-1);
+    const rest =
+      batch.length > 0 || !isDirect || options.isCertain !== true
+        ? batch
+        : await single(nats, stream, { seq: next, next_by_subj: filter });
+    const last = rest.at(-1);
     if (last === undefined) return;
-    for (const message of batch) if (message.seq <= upTo) yield message;
+    for (const message of rest) if (message.seq <= upTo) yield message;
     next = last.seq + 1;
   }
 }
 
-/** The message at a sequence, or nothing. Throws `no_stream` when the stream is not there. */
+/**
+ * One request's messages from a sequence on. `isEnd`: there was nothing behind them at that server then. Throws
+ * `no_stream` when the stream is not there.
+ */
+export async function readBatch(
+  nats: Nats,
+  stream: string,
+  from: number,
+  filter = ">",
+): Promise<{ messages: Stored[]; isEnd: boolean }> {
+  const messages = await directBatch(nats, stream, from, filter, BATCH);
+  if (messages === "no_direct") {
+    const one = await single(nats, stream, { seq: from, next_by_subj: filter });
+    return { messages: one, isEnd: one.length === 0 };
+  }
+  const bytes = messages.reduce((sum, { data }) => sum + data.byteLength, 0);
+  // One that the bytes ended is longer than that, where no message is larger than 4 MiB.
+  return { messages, isEnd: messages.length < BATCH && bytes < BATCH_BYTES / 2 };
+}
+
+/**
+ * The message at a sequence, or nothing, which is the leader's word: a replica that answers may not have it yet. One
+ * that was just deleted may still be given. Throws `no_stream` when the stream is not there.
+ */
 export async function messageAt(nats: Nats, stream: string, seq: number): Promise<Stored | undefined> {
   const message = await directGet(nats, stream, seq);
-  if (message !== "no_direct") return message;
+  return message ?? (await leaderMessageAt(nats, stream, seq));
+}
+
+/** As {@link messageAt}, but never one that was deleted. */
+export async function leaderMessageAt(nats: Nats, stream: string, seq: number): Promise<Stored | undefined> {
   return (await single(nats, stream, { seq }))[0];
 }
 
-/** The sequence of the first message at or behind `from`, or nothing. */
-export async function nextSequence(nats: Nats, stream: string, from: number): Promise<number | undefined> {
-  for await (const { seq } of scanStream(nats, stream, { from, batch: 1 })) return seq;
-  return undefined;
+/** The first message at or behind `from` as the leader has it, or nothing. Throws `no_stream`. */
+export async function leaderNext(nats: Nats, stream: string, from: number): Promise<Stored | undefined> {
+  return (await single(nats, stream, { seq: from, next_by_subj: ">" }))[0];
 }
 
-async function directGet(nats: Nats, stream: string, seq: number): Promise<Stored | undefined | "no_direct"> {
+/** Nothing also where the stream knows no direct access. */
+async function directGet(nats: Nats, stream: string, seq: number): Promise<Stored | undefined> {
   try {
     const subject = `$JS.API.DIRECT.GET.${stream}`;
     const message = await nats.nc.request(subject, JSON.stringify({ seq }), { timeout: TIMEOUT_MS });
@@ -78,7 +118,7 @@ async function directGet(nats: Nats, stream: string, seq: number): Promise<Store
       `reading ${seq} of stream ${stream} failed: ${code} ${message.headers?.description ?? ""}`,
     );
   } catch (error) {
-    if (error instanceof RequestError && error.isNoResponders()) return "no_direct";
+    if (error instanceof RequestError && error.isNoResponders()) return undefined;
     throw error;
   }
 }

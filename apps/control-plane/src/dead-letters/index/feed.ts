@@ -2,7 +2,7 @@
 import { dlqStream } from "@muster/contracts";
 import { type ConsumerMessages, DeliverPolicy, type JsMsg } from "@nats-io/jetstream";
 import type { Nats } from "../../nats/connection.ts";
-import { nextSequence } from "../../nats/scan.ts";
+import { leaderNext } from "../../nats/scan.ts";
 import { entryOf, READ } from "./entry.ts";
 import type { Letters } from "./letters.ts";
 import { headersOf } from "./raw-headers.ts";
@@ -53,7 +53,7 @@ export class Feed {
 
   /**
    * Waits until all messages up to `seq` were read that are still there; false where `signal` aborted before. The last
-   * one may have been deleted, so the server is asked which is the next.
+   * one may have been deleted, so the leader is asked which is the next: a replica may lag behind the consumer.
    */
   async reach(seq: number, signal: AbortSignal): Promise<boolean> {
     let movedAt = Date.now();
@@ -65,8 +65,8 @@ export class Feed {
         movedAt = Date.now();
         continue;
       }
-      const next = await nextSequence(this.#nats, dlqStream(this.#stream), before + 1);
-      if (next === undefined || next > seq) {
+      const next = await leaderNext(this.#nats, dlqStream(this.#stream), before + 1);
+      if (next === undefined || next.seq > seq) {
         this.seen = Math.max(this.seen, seq);
       } else if (Date.now() - movedAt > STALL_MS) {
         await this.start();

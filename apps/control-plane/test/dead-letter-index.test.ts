@@ -2,16 +2,19 @@ import { cp, rm } from "node:fs/promises";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { startNats, waitFor } from "@muster/testkit";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { countDeadLetters } from "../src/dead-letters/count.ts";
 import { findDeadLetter } from "../src/dead-letters/find.ts";
+import { Feed } from "../src/dead-letters/index/feed.ts";
 import { DeadLetterIndex } from "../src/dead-letters/index/index.ts";
+import { Letters } from "../src/dead-letters/index/letters.ts";
 import { countIndexes, deadLetterIndex } from "../src/dead-letters/index/registry.ts";
 import { listDeadLetters, ListQuery } from "../src/dead-letters/list.ts";
 import { selectDeadLetters } from "../src/dead-letters/select.ts";
 import { Ledgers } from "../src/ledger/ledgers.ts";
 import type { Nats } from "../src/nats/connection.ts";
 import { makeDlq, storeLetter } from "./dead-letters.ts";
+import { lag } from "./lagging-replica.ts";
 import { copyDeadLetter } from "./system.ts";
 
 let server: Awaited<ReturnType<typeof startNats>>;
@@ -286,4 +289,43 @@ test("two control planes that delete and look at once see the same in the end", 
   await Promise.all([look(it.ours), look(it.other), remove()]);
   expect([await it.count(it.ours), await it.count(it.other)]).toEqual([30, 30]);
   expect(await it.list(it.ours)).toEqual(it.ids.filter((_, i) => i % 2 === 0));
+});
+
+test("a replica that does not have a letter yet does not make it missing", async () => {
+  await using it = await setUp(1);
+  using replica = await lag(it.other, it.dlq);
+  const letters = new Letters();
+  const feed = new Feed(it.ours, it.stream, letters);
+  // The consumer has brought nothing yet, and the replica knows of nothing.
+  expect(await feed.reach(1, AbortSignal.timeout(200))).toBe(false);
+  await feed.start();
+  expect(await feed.reach(1, AbortSignal.timeout(10_000))).toBe(true);
+  expect([letters.size, feed.seen]).toEqual([1, 1]);
+  await it.other.jsm.streams.deleteMessage(it.dlq, (await storeLetter(it.other, { stream: it.stream })).seq);
+  expect([await feed.reach(2, AbortSignal.timeout(10_000)), feed.seen]).toEqual([true, 2]);
+  await feed.close();
+  // Nor does it take it off a page.
+  expect([await it.list(), await it.count(), replica.gets > 0]).toEqual([it.ids, 1, true]);
+});
+
+test("letters that come while it looks are no reason to read the stream anew", async () => {
+  await using it = await setUp(3);
+  const before = await deadLetterIndex(it.ours, it.stream).view("exact");
+  const info = it.ours.jsm.streams.info.bind(it.ours.jsm.streams);
+  let isLate = false;
+  using _ = vi.spyOn(it.ours.jsm.streams, "info").mockImplementation(async (...asked) => {
+    const answer = await info(...asked);
+    // The answer is on its way, and another letter is quicker.
+    if (isLate) {
+      isLate = false;
+      const { seq } = await storeLetter(it.other, { stream: it.stream });
+      await waitFor("the letter", async () => before.letters.lastSeq >= seq || undefined);
+    }
+    return answer;
+  });
+  for (const need of ["whole", "exact"] as const) {
+    isLate = true;
+    const after = await deadLetterIndex(it.ours, it.stream).view(need);
+    expect([after.letters === before.letters, after.status.state, isLate]).toEqual([true, "ready", false]);
+  }
 });

@@ -65,9 +65,10 @@ export class Build {
   async agree(isExact: boolean): Promise<Agreement> {
     for (let look = 0; look < LOOKS; look++) {
       const at = Date.now();
-      const { removals } = this.letters;
+      // Of before the question: letters that come while it is under way are no difference.
+      const { removals, lastSeq } = this.letters;
       const { created, state } = await getStream(this.#nats, dlqStream(this.#stream));
-      if (created !== this.created || state.last_seq < this.letters.lastSeq) return { type: "stale" };
+      if (created !== this.created || state.last_seq < lastSeq) return { type: "stale" };
       if (!(await this.#isSameStream())) return { type: "stale" };
       const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(REACH_MS)]);
       if (!(await this.#feed.reach(state.last_seq, signal))) return { type: "behind" };

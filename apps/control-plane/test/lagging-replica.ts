@@ -1,36 +1,43 @@
 // A replica that is behind its leader, on a server of its own: direct gets are answered from what it has.
 import { headers, type Msg } from "@nats-io/nats-core";
+import type { StoredMsg } from "@nats-io/jetstream";
 import type { Nats } from "../src/nats/connection.ts";
 
-type Query = { seq: number; batch?: number };
+type Query = { seq: number; batch?: number; next_by_subj?: string };
 
 /**
  * Has the direct gets of a stream answered by a replica that has its messages up to `upTo` only; the API, as its leader
- * does, still tells all. `onGet` is awaited before each answer.
+ * does, still tells all. What it has given once it has for ever where it `keeps`: deletes have not come to it. `onGet`
+ * is awaited before each answer.
  */
 export async function lag(nats: Nats, stream: string, onGet: () => void | Promise<void> = () => undefined) {
   await nats.jsm.streams.update(stream, { allow_direct: false });
-  const replica = { upTo: 0, gets: 0 };
-  const status = (code: number, text: string) => ({ headers: headers(code, text) });
+  const replica = { upTo: 0, keeps: false, gets: 0 };
+  const given = new Map<number, StoredMsg>();
+  const get = async (query: Query): Promise<StoredMsg | null> => {
+    const kept = replica.keeps ? given.get(query.seq) : undefined;
+    // The server knows next_by_subj here too; only the client's type does not.
+    const found = kept ?? (await nats.jsm.streams.getMessage(stream, query).catch(() => null));
+    if (found === null || found.seq > replica.upTo) return null;
+    given.set(found.seq, found);
+    return found;
+  };
   const answer = async (request: Msg) => {
     replica.gets++;
     await onGet();
-    const { seq, batch } = request.json<Query>();
-    const { state } = await nats.jsm.streams.info(stream);
-    let given = 0;
-    for (let at = seq; at <= Math.min(replica.upTo, state.last_seq) && given < (batch ?? 1); at++) {
-      const found = await nats.jsm.streams.getMessage(stream, { seq: at }).catch(() => null);
-      if (batch === undefined && found === null) break;
-      if (found === null) continue;
+    const { seq, batch, next_by_subj = ">" } = request.json<Query>();
+    const query = (from: number) => (batch === undefined ? { seq: from } : { seq: from, next_by_subj });
+    let count = 0;
+    for (let found = await get(query(seq)); found !== null; found = await get(query(found.seq + 1))) {
       const head = found.header ?? headers();
       head.set("Nats-Subject", found.subject);
       head.set("Nats-Sequence", String(found.seq));
       head.set("Nats-Time-Stamp", found.timestamp);
       request.respond(found.data, { headers: head });
-      given++;
+      if (++count >= (batch ?? 1)) break;
     }
-    if (given === 0) request.respond("", status(404, "Message Not Found"));
-    else if (batch !== undefined) request.respond("", status(204, "EOB"));
+    if (count === 0) request.respond("", { headers: headers(404, "Message Not Found") });
+    else if (batch !== undefined) request.respond("", { headers: headers(204, "EOB") });
   };
   const subscription = nats.nc.subscribe(`$JS.API.DIRECT.GET.${stream}`, {
     callback: (_, request) => void answer(request),

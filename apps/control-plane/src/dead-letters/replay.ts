@@ -5,7 +5,7 @@ import { z } from "zod";
 import { asMusterError, fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
 import { publish } from "../nats/publish.ts";
-import { messageAt } from "../nats/scan.ts";
+import { leaderMessageAt } from "../nats/scan.ts";
 import { compareStoreTimes } from "../nats/store-time.ts";
 import { type Check, checkReplay, isOfQueue, type ReplayOptions } from "./check.ts";
 import {
@@ -174,9 +174,9 @@ async function send(
   return failed("no_stream", `${where} on ${check.subject}; the dead letter stays. Apply the group again`);
 }
 
-/** Whether the dead letter is still where it was read. */
+/** Whether the dead letter is still where it was read. The leader says: a replica may still have what is deleted. */
 export async function isStillThere(nats: Nats, letter: DeadLetter): Promise<boolean> {
-  const message = await messageAt(nats, dlqStream(letter.stream), letter.sequences[0] ?? 0);
+  const message = await leaderMessageAt(nats, dlqStream(letter.stream), letter.sequences[0] ?? 0);
   return message !== undefined && toDeadLetter(letter.stream, message).id === letter.id;
 }
 
@@ -187,7 +187,8 @@ export async function remove(nats: Nats, stream: string, sequence: number): Prom
     forget(nats, stream, sequence);
   } catch (error) {
     // Gone already: a replay that took over from us was quicker.
-    if (error instanceof JetStreamApiError && (await messageAt(nats, stream, sequence)) === undefined) return;
+    if (error instanceof JetStreamApiError && (await leaderMessageAt(nats, stream, sequence)) === undefined)
+      return;
     throw (
       asMusterError(error) ??
       fail("nats_error", `dead letter at ${sequence} of ${stream} could not be deleted`, error)

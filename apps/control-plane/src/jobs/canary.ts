@@ -63,8 +63,8 @@ export class CanaryWatch {
 
   /** Where a replay lies that a killed control plane sent. */
   async #find(group: string, id: string): Promise<number | undefined> {
-    const filter = replayFilter(this.#stream, group);
-    for await (const { seq, headers } of scanStream(this.#nats, this.#stream, { filter }))
+    const options = { filter: replayFilter(this.#stream, group), isCertain: true };
+    for await (const { seq, headers } of scanStream(this.#nats, this.#stream, options))
       if (headers?.last("Nats-Msg-Id") === replayMsgId(id)) return seq;
     return undefined;
   }
@@ -90,7 +90,7 @@ export class CanaryWatch {
   }
 
   async #readDeaths(events: ReadonlySet<string>): Promise<void> {
-    const options = { from: this.#next, filter: dlqFilter(this.#stream) };
+    const options = { from: this.#next, filter: dlqFilter(this.#stream), isCertain: true };
     for await (const message of scanStream(this.#nats, dlqStream(this.#stream), options)) {
       this.#next = message.seq + 1;
       const { group, seq, eventId, headers } = toDeadLetter(this.#stream, message);

@@ -1,0 +1,92 @@
+// What a server tells that is behind the others, or that has lost its end.
+import { cp, rm } from "node:fs/promises";
+import { replayMsgId, replaySubject } from "@muster/contracts";
+import { waitFor } from "@muster/testkit";
+import { expect, test } from "vitest";
+import { findDeadLetter } from "../src/dead-letters/find.ts";
+import { isStillThere } from "../src/dead-letters/replay.ts";
+import { CanaryWatch } from "../src/jobs/canary.ts";
+import type { Canary } from "../src/jobs/job.ts";
+import { getJob } from "../src/jobs/store.ts";
+import { JobWatch } from "../src/jobs/watch.ts";
+import { Ledgers } from "../src/ledger/ledgers.ts";
+import { toMsgHdrs } from "../src/nats/headers.ts";
+import { newJob, putDead, startBare } from "./jobs-system.ts";
+import { lag } from "./lagging-replica.ts";
+
+/** A canary that was sent to a group without a ledger, and its watch. */
+async function sendCanary({ nats }: Awaited<ReturnType<typeof startBare>>) {
+  await nats.js.publish("orders.created", "{}");
+  const id = await putDead(nats, "e1");
+  const { job } = await getJob(nats, await newJob(nats, { canary: 1 }));
+  const watch = new CanaryWatch(nats, () => new Ledgers(nats, undefined), { ...job, canaries_after: 1 });
+  const subject = replaySubject("ORDERS", "billing", "orders.created");
+  const { seq } = await nats.js.publish(subject, "{}", {
+    headers: toMsgHdrs({ "Nats-Msg-Id": replayMsgId(id) }),
+  });
+  const canary: Canary = { id, group: "billing", event_id: "e1", replay_number: 1 };
+  return { watch, seq, canary };
+}
+
+test("a canary that a replica does not have yet is not through", async () => {
+  await using bare = await startBare({ ledger: "none" });
+  const { watch, seq, canary } = await sendCanary(bare);
+  using replica = await lag(bare.nats, "ORDERS");
+  // With the sequence it was sent to, and without, as a control plane that was killed leaves it.
+  expect(await watch.look([{ ...canary, seq }, canary])).toEqual([{ ...canary, seq }, canary]);
+  expect(replica.gets).toBeGreaterThan(0);
+  await bare.nats.jsm.streams.deleteMessage("ORDERS", seq);
+  expect(await watch.look([{ ...canary, seq }])).toEqual([{ ...canary, seq, outcome: "done" }]);
+});
+
+test("a canary's dead letter that a replica does not have yet counts", async () => {
+  await using bare = await startBare({ ledger: "none" });
+  const { nats } = bare;
+  const { watch, seq, canary } = await sendCanary(bare);
+  await putDead(nats, "e1", { seq, replays: 1 });
+  await nats.jsm.streams.deleteMessage("ORDERS", seq);
+  using replica = await lag(nats, "ORDERS_DLQ");
+  expect(await watch.look([{ ...canary, seq }])).toEqual([{ ...canary, seq, outcome: "dead" }]);
+  expect(replica.gets).toBeGreaterThan(0);
+});
+
+test("a dead letter that was deleted is gone, whatever a replica still has", async () => {
+  await using bare = await startBare();
+  const { nats } = bare;
+  const id = await putDead(nats, "e1");
+  using replica = await lag(nats, "ORDERS_DLQ");
+  Object.assign(replica, { upTo: 1, keeps: true });
+  const letter = await findDeadLetter(nats, "ORDERS", id);
+  if (letter === undefined) throw new Error("it is not found");
+  expect(await isStillThere(nats, letter)).toBe(true);
+  await nats.jsm.streams.deleteMessage("ORDERS_DLQ", 1);
+  expect(await isStillThere(nats, letter)).toBe(false);
+});
+
+test("jobs that a server has lost with the end of its bucket are seen no more, and new ones are", async () => {
+  await using bare = await startBare();
+  const { nats, server } = bare;
+  const isConnected = async () => {
+    await nats.nc.request("$JS.API.INFO", "", { timeout: 300 });
+    return true;
+  };
+  const jobs = new JobWatch();
+  const look = async () => [...(await jobs.look(nats)).keys()].toSorted();
+  const first = await newJob(nats);
+  await server.kill();
+  const saved = `${server.storeDir}-saved`;
+  await cp(server.storeDir, saved, { recursive: true });
+  await server.restart();
+  await waitFor("the connection", isConnected);
+  const lost = [await newJob(nats), await newJob(nats)];
+  expect(await look()).toEqual([first, ...lost].toSorted());
+  await server.kill();
+  await rm(server.storeDir, { recursive: true });
+  await cp(saved, server.storeDir, { recursive: true });
+  await rm(saved, { recursive: true });
+  await server.restart();
+  await waitFor("the connection", isConnected);
+  expect(await look()).toEqual([first]);
+  const next = await newJob(nats);
+  expect(await look()).toEqual([first, next].toSorted());
+}, 60_000);

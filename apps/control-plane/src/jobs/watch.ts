@@ -13,8 +13,11 @@ export class JobWatch {
 
   /** The jobs as they are now; none where there is no bucket yet. */
   async look(nats: Nats): Promise<ReadonlyMap<string, StoredJob>> {
-    const created = (await findStream(nats, bucketStream(buckets.jobs)))?.created ?? "";
-    if (created !== this.#created) {
+    const info = await findStream(nats, bucketStream(buckets.jobs));
+    const created = info?.created ?? "";
+    // A server that was killed may have lost the end, and gives its revisions to others.
+    const hasLostItsEnd = (info?.state.last_seq ?? 0) < this.#next - 1;
+    if (created !== this.#created || hasLostItsEnd) {
       this.#jobs.clear();
       this.#next = 1;
       this.#created = created;

@@ -80,14 +80,14 @@ describe("without Go and without Python", () => {
   test("their test suites are skipped with the reason, and fail in CI", async () => {
     await using machine = await bare();
     for (const [ci, code, sum] of [
-      ["", 0, "1 passed, 0 failed"],
-      ["1", 1, "1 passed, 2 failed"],
+      ["", 0, /^[1-9][0-9]* passed, 0 failed$/],
+      ["1", 1, /^[1-9][0-9]* passed, 2 failed$/],
     ] as const) {
       await using run = machine.muster(["test", "drift", "go", "py"], { CI: ci });
       expect((await run.exited).code, run.lines.join("\n")).toBe(code);
       expect(run.lines.join("\n")).toMatch(/^go +0 passed.*1 skipped .*Go is left out: install Go/m);
       expect(run.lines.join("\n")).toMatch(/^py +0 passed.*1 skipped .*Python is left out: install Python/m);
-      expect(run.lines.filter((line) => / passed, /.test(line)).at(-1)).toBe(sum);
+      expect(run.lines.filter((line) => / passed, /.test(line)).at(-1)).toMatch(sum);
     }
   });
 });

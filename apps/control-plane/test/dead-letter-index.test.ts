@@ -236,7 +236,7 @@ test("does with a stream that others made without direct access", async () => {
 test("reads the stream anew when most of its rows are gone, and answers meanwhile", async () => {
   await using it = await setUp(30);
   const index = new DeadLetterIndex(it.ours, it.stream, { manyGone: 10 });
-  expect((await index.complete("exact")).letters.size).toBe(30);
+  expect((await index.complete()).letters.size).toBe(30);
   for (let seq = 1; seq <= 20; seq++) await it.other.jsm.streams.deleteMessage(it.dlq, seq);
   const { letters } = await waitFor("the rows to be fewer", async () => {
     const view = await index.view("exact");
@@ -250,7 +250,7 @@ test("says while it is being built how far it is, and is whole after", async () 
   await using it = await setUp(300);
   const building = await deadLetterIndex(it.ours, it.stream).view("whole", 0);
   expect(building.status).toMatchObject({ state: "building", of: 300 });
-  const { status, letters } = await deadLetterIndex(it.ours, it.stream).complete("exact");
+  const { status, letters } = await deadLetterIndex(it.ours, it.stream).complete();
   expect([status.state, letters.live]).toEqual(["ready", 300]);
 });
 
@@ -281,7 +281,7 @@ test("selects in stream order, goes on behind a sequence, and sees what comes me
 test("two control planes that delete and look at once see the same in the end", async () => {
   await using it = await setUp(60);
   const look = async (nats: Nats) => {
-    for (let i = 0; i < 10; i++) await it.count(nats);
+    for (let i = 0; i < 10; i++) await countDeadLetters(nats, { stream: it.stream });
   };
   const remove = async () => {
     for (let seq = 1; seq <= 30; seq++) await it.other.jsm.streams.deleteMessage(it.dlq, seq * 2);
@@ -328,4 +328,22 @@ test("letters that come while it looks are no reason to read the stream anew", a
     const after = await deadLetterIndex(it.ours, it.stream).view(need);
     expect([after.letters === before.letters, after.status.state, isLate]).toEqual([true, "ready", false]);
   }
+});
+
+test("says that it is behind while letters go faster than it looks", async () => {
+  await using it = await setUp(8);
+  expect(await it.count()).toBe(8);
+  const info = it.ours.jsm.streams.info.bind(it.ours.jsm.streams);
+  // The first one is told by where the stream begins.
+  let seq = 1;
+  {
+    using _ = vi.spyOn(it.ours.jsm.streams, "info").mockImplementation(async (...asked) => {
+      // Only the looks; not what is asked of them that are gone.
+      if (asked[1] === undefined) await it.other.jsm.streams.deleteMessage(it.dlq, ++seq);
+      return await info(...asked);
+    });
+    const { index, count } = await countDeadLetters(it.ours, { stream: it.stream });
+    expect([index.state, count, seq]).toEqual(["behind", 5, 4]);
+  }
+  expect(await it.count()).toBe(5);
 });

@@ -114,5 +114,7 @@ function claim(of: Of<"get">["claim"]): string | undefined {
 function notice(index: Of<"count">["index"]): string {
   if (index.state === "building")
     return `\n\nnot all are read yet: ${index.done} of ${index.of} messages; ask again shortly`;
-  return index.state === "behind" ? `\n\nwhat came after ${index.as_of} is missing; ask again shortly` : "";
+  return index.state === "behind"
+    ? `\n\nwhat came or went after ${index.as_of} may not show yet; ask again shortly`
+    : "";
 }

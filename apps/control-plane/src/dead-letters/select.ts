@@ -26,7 +26,7 @@ export async function* selectDeadLetters(
   let after = afterSeq;
   let of: string | undefined;
   for (;;) {
-    const { letters, created } = await index.complete("whole");
+    const { letters, created } = await index.complete();
     of ??= created;
     if (of !== created)
       throw fail("changed_meanwhile", `stream ${dlqStream(stream)} was made again meanwhile; begin again`);

@@ -15,7 +15,7 @@ const LOOKS = 3;
 const TAIL = 16;
 const REACH_MS = 3000;
 
-/** `agreed`: as the server was at `at`. `unsure`: they change too fast. `behind`: the end is missing. */
+/** `agreed`: as the server was at `at`. `unsure`: they go faster than it looks. `behind`: the end is missing. */
 export type Agreement = { type: "agreed"; at: number } | { type: "unsure" | "behind" | "stale" };
 
 /** An index being built or built; it ends with the stream that it has read. */

@@ -51,10 +51,13 @@ export class DeadLetterIndex {
     }
   }
 
-  /** As `view`, waiting for as long as the building takes. Throws `nats_down` too where the end of the stream does not come. */
-  async complete(need: "whole" | "exact"): Promise<View> {
+  /**
+   * As a `whole` view, waiting for as long as the building takes. Throws `nats_down` too where the end of the stream
+   * does not come.
+   */
+  async complete(): Promise<View> {
     for (;;) {
-      const view = await this.view(need, 60_000);
+      const view = await this.view("whole", 60_000);
       if (view.status.state === "ready") return view;
       if (view.status.state === "behind")
         throw fail("nats_down", `stream ${dlqStream(this.#stream)} does not give its messages; try again`);
@@ -96,7 +99,7 @@ export class DeadLetterIndex {
       if (agreement.type === "agreed") this.#asOf = agreement.at;
       this.#renew(build);
       const as_of = new Date(Math.max(this.#asOf, build.readyAt)).toISOString();
-      return viewOf(build, { state: agreement.type === "behind" ? "behind" : "ready", as_of });
+      return viewOf(build, { state: agreement.type === "agreed" ? "ready" : "behind", as_of });
     });
   }
 

@@ -28,7 +28,9 @@ async function lookAtAll(link: NatsLink, log: Log, announced: Set<string>): Prom
   for (const stream of streams) {
     const startedAt = performance.now();
     try {
-      const { letters } = await deadLetterIndex(nats, stream).complete("exact");
+      const index = deadLetterIndex(nats, stream);
+      await index.complete();
+      const { letters } = await index.view("exact");
       if (announced.has(stream)) continue;
       announced.add(stream);
       log.info(

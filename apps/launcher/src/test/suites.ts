@@ -38,14 +38,15 @@ export function suites(ready: Ready): Suite[] {
     },
     {
       name: "unit",
+      // The long ones first, so that none is left alone at the end.
       run: vitest([
+        "apps/control-plane",
+        "packages/worker-core",
+        "apps/cli",
+        "packages/conformance",
         "packages/contracts",
         "packages/testkit",
-        "packages/worker-core",
-        "packages/conformance",
         "apps/worker-ts",
-        "apps/control-plane",
-        "apps/cli",
       ]),
     },
     { name: "go", skip: ready.missing.go, run: go },

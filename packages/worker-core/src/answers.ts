@@ -32,7 +32,7 @@ export class Answers {
       if (isUp) {
         const replies = this.#lateAcks;
         this.#lateAcks = [];
-        this.#publishAcks(replies, false);
+        this.#publishAcks(replies);
       }
     });
   }
@@ -41,11 +41,12 @@ export class Answers {
   ack(reply: string, isLast: boolean): void {
     this.#acks.push(reply);
     if (this.#acks.length >= mostAtOnce) {
-      this.flush(true);
+      this.flush();
+      this.#connection.writeNow();
     } else if (isLast) {
-      this.#turn.atEnd(this.#flushAtEnd);
+      this.#turn.atEnd(this.flush);
     } else {
-      this.#timer ??= setTimeout(this.#flushAtEnd, patienceMs);
+      this.#timer ??= setTimeout(this.flush, patienceMs);
     }
   }
 
@@ -75,8 +76,8 @@ export class Answers {
     }
   }
 
-  /** Publishes the acks that wait; `isNow`: at once, with what else is to be sent. Default: with the end of this turn. */
-  flush(isNow = false): void {
+  /** Publishes the acks that wait. */
+  readonly flush = (): void => {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const replies = this.#acks;
@@ -88,10 +89,8 @@ export class Answers {
       this.#lateAcks.push(...replies);
       return;
     }
-    this.#publishAcks(replies, isNow);
-  }
-
-  readonly #flushAtEnd = (): void => this.flush();
+    this.#publishAcks(replies);
+  };
 
   close(): void {
     this.flush();
@@ -105,13 +104,13 @@ export class Answers {
     }
   }
 
-  #publishAcks(replies: readonly string[], isNow: boolean): void {
+  #publishAcks(replies: readonly string[]): void {
     if (this.#connection.nats.isClosed() || replies.length === 0) {
       return;
     }
     const answerTo = this.#confirms;
     const commands = replies.map((reply) => ackCommand(answerTo ? `${reply} ${answerTo.add()}` : reply));
-    this.#connection.sendText(commands.join(""), isNow);
+    this.#connection.sendText(commands.join(""));
   }
 }
 

@@ -39,18 +39,20 @@ export class Connection {
 
   /**
    * Sends many small publishes in one piece, in the protocol's own words: the client would check, encode and copy
-   * each by itself, which costs more than all else that an ack needs. `isNow`: do not wait for the end of what the
-   * client is reading; the server then works on it while this process goes on.
+   * each by itself, which costs more than all else that an ack needs.
    */
-  sendText(text: string, isNow: boolean): void {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the only class behind the interface
-    const { protocol } = this.nats as NatsConnectionImpl;
-    protocol.sendCommand(text);
-    if (isNow) {
-      // Private to the client. Where it is called otherwise one day, this leaves a little later, with the rest.
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- asked for before it is called
-      (protocol as unknown as { flushPending?: () => void }).flushPending?.();
-    }
+  sendText(text: string): void {
+    this.#protocol.sendCommand(text);
+  }
+
+  /**
+   * Writes what was published to the socket, instead of at the end of what the client is reading: the server then
+   * works on it while this process goes on.
+   */
+  writeNow(): void {
+    // Private to the client. Where it is called otherwise one day, all leaves a little later.
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- asked for before it is called
+    (this.#protocol as unknown as { flushPending?: () => void }).flushPending?.();
   }
 
   /** Calls back with false when the connection is lost and with true when it is there again. */
@@ -79,6 +81,11 @@ export class Connection {
     if (!this.nats.isClosed()) {
       await this.nats.close();
     }
+  }
+
+  get #protocol(): NatsConnectionImpl["protocol"] {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the only class behind the interface
+    return (this.nats as NatsConnectionImpl).protocol;
   }
 
   async #watchStatus(): Promise<void> {

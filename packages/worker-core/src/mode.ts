@@ -87,7 +87,7 @@ export function openMode(name: Mode["name"], parts: ModeParts): Mode {
     hasFreeSlot: () => intake.hasFreeSlot,
     mayPull: parts.mayPull,
     isFresh: () => base.hold.isFresh,
-    onSend: () => base.answers.flush(true),
+    onSend: base.answers.flush,
     onMessage: (msg) => {
       const message = readMessage(msg, config);
       if (message !== undefined) {

@@ -102,8 +102,9 @@ export class Pull implements Source {
     const isWorthIt = room >= Math.max(1, most / 2) || (room > 0 && outstanding === 0 && hasFreeSlot());
     const lane = isWorthIt ? this.#lanes.find(({ credits }) => credits === 0) : undefined;
     if (lane !== undefined) {
-      lane.ask(this.#subject, Math.min(room, this.#maxBatch));
       onSend();
+      lane.ask(this.#subject, Math.min(room, this.#maxBatch));
+      this.#connection.writeNow();
     }
   };
 

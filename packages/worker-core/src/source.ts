@@ -22,7 +22,7 @@ export interface SourceOptions {
   readonly mayPull: () => boolean;
   /** False while what comes would not look fresh: see `Hold`. */
   readonly isFresh: () => boolean;
-  /** Called when something is sent: what else waits to be sent leaves with it, at once. */
+  /** Called before more is asked for: the acks that wait go first, or the server would count too many in hand. */
   readonly onSend: () => void;
   readonly onMessage: (msg: Msg) => void;
 }

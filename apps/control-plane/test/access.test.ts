@@ -197,7 +197,10 @@ describe("the audit", () => {
   test("has no secret of a token that was made", async () => {
     const { token } = await made("viewer");
     const { rows } = await as(first).audit.list.query({ action: "tokens.create" });
-    expect(JSON.stringify(rows)).not.toContain(token.split("_")[2]);
+    // The secret may hold the separator itself.
+    const secret = token.split("_").slice(2).join("_");
+    expect(secret.length).toBeGreaterThan(20);
+    expect(JSON.stringify(rows)).not.toContain(secret);
   });
 
   test("that takes no row lets nothing be changed", async () => {

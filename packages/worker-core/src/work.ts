@@ -103,8 +103,10 @@ export class Work {
   async drain(): Promise<void> {
     const mode = this.#mode;
     if (mode !== undefined) {
+      // Unsubscribed first: what is given back must not be pushed to us again, or, when we are gone, to nobody.
+      const closing = mode.source.drain();
       const idle = mode.intake.drain();
-      await mode.source.drain();
+      await closing;
       await idle;
       // What arrived while the source was closing.
       await mode.intake.drain();

@@ -156,9 +156,9 @@ export class Texts {
   }
 }
 
-/** The same numbers in an array an eighth as large again. */
+/** The same numbers in an array half as large again. */
 export function larger<T extends Uint8Array | Uint16Array | Uint32Array | Float64Array>(array: T): T {
-  const grown = new (array.constructor as new (length: number) => T)(Math.ceil(array.length * 1.125));
+  const grown = new (array.constructor as new (length: number) => T)(Math.ceil(array.length * 1.5));
   grown.set(array);
   return grown;
 }

@@ -82,9 +82,15 @@ func (s *batchSlots) pump() {
 	s.startLocked()
 }
 
-func (s *batchSlots) drain() {
+func (s *batchSlots) stop() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.steps.isDraining.Store(true)
+}
+
+func (s *batchSlots) drain() {
+	s.stop()
+	s.mu.Lock()
 	s.timer.Stop()
 	waiting, suspects := s.waiting.takeAll(), s.suspects.takeAll()
 	s.mu.Unlock()

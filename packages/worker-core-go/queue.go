@@ -143,6 +143,9 @@ func (q *queue) drain(ctx context.Context) {
 // queueIntake is the queue as an intake.
 type queueIntake struct{ *queue }
 
+// stop: what a queue group has in hand cannot be given back, and is handled.
+func (q queueIntake) stop() {}
+
 func (q queueIntake) drain() {
 	q.mu.Lock()
 	for q.waiting.len()+q.running > 0 {

@@ -102,9 +102,15 @@ func (s *slots) pump() {
 	s.startLocked()
 }
 
-func (s *slots) drain() {
+func (s *slots) stop() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.steps.isDraining.Store(true)
+}
+
+func (s *slots) drain() {
+	s.stop()
+	s.mu.Lock()
 	waiting, suspects := s.waiting.takeAll(), s.suspects.takeAll()
 	s.mu.Unlock()
 	for _, m := range waiting {

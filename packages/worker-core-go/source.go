@@ -36,6 +36,8 @@ type intake interface {
 	take(m *message)
 	// pump starts what there is room for; called again when the concurrency was raised.
 	pump()
+	// stop has nothing more started; what waits is given back by drain.
+	stop()
 	// drain gives back what was not started, and returns when nothing runs any more.
 	drain()
 	// len is the messages in hand, started or not.

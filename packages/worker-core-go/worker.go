@@ -260,11 +260,10 @@ func (w *Worker) finish(life context.Context) {
 	if mode == nil {
 		return
 	}
-	// What was not started is given back at once, and what still comes while the source drains.
-	var idle sync.WaitGroup
-	idle.Go(mode.intake.drain)
+	// Unsubscribed first: what is given back must not be pushed to us again, or, when we are gone, to
+	// nobody.
+	mode.intake.stop()
 	mode.source.drain(life)
-	idle.Wait()
 	mode.intake.drain()
 	w.running.Wait()
 }

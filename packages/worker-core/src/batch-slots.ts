@@ -114,9 +114,13 @@ export class BatchSlots implements Intake {
     }
   }
 
+  stop(): void {
+    this.#parts.steps.isDraining = true;
+  }
+
   async drain(): Promise<void> {
     const { steps } = this.#parts;
-    steps.isDraining = true;
+    this.stop();
     clearTimeout(this.#timer);
     const waiting = this.#waiting.takeAll().map(({ held }) => held);
     const suspects = this.#suspects.takeAll().map((ready) => ready.delivery.held);

@@ -6,6 +6,8 @@ export interface Intake {
   take(message: Message): void;
   /** Starts what there is room for; called again when the concurrency was raised. */
   pump(): void;
+  /** Has nothing more started; what waits is given back by `drain`. */
+  stop(): void;
   /** Gives back what was not started and resolves when nothing runs any more. */
   drain(): Promise<void>;
   /** Messages in hand, started or not. */

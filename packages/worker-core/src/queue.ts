@@ -110,9 +110,14 @@ export class Queue implements Source, Intake {
     }
   }
 
-  /** As an intake: what was received is handled, for it cannot be given back. */
-  async drain(): Promise<void> {
+  /** As an intake: what was received cannot be given back, and is handled. */
+  stop(): void {
     this.#isClosed = true;
+  }
+
+  /** Resolves when all that was received is handled. */
+  async drain(): Promise<void> {
+    this.stop();
     await this.#unsubscribe();
     if (this.count > 0) {
       await new Promise<void>((resolve) => this.#idle.push(resolve));

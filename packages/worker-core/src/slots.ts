@@ -92,9 +92,13 @@ export class Slots implements Intake {
     }
   }
 
+  stop(): void {
+    this.#parts.steps.isDraining = true;
+  }
+
   async drain(): Promise<void> {
     const { steps } = this.#parts;
-    steps.isDraining = true;
+    this.stop();
     const suspects = this.#suspects.takeAll().map((ready) => ready.delivery.held);
     for (const held of [...this.#waiting.takeAll(), ...suspects]) {
       steps.giveBack(held);

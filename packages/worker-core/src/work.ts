@@ -104,11 +104,8 @@ export class Work {
     const mode = this.#mode;
     if (mode !== undefined) {
       // Unsubscribed first: what is given back must not be pushed to us again, or, when we are gone, to nobody.
-      const closing = mode.source.drain();
-      const idle = mode.intake.drain();
-      await closing;
-      await idle;
-      // What arrived while the source was closing.
+      mode.intake.stop();
+      await mode.source.drain();
       await mode.intake.drain();
     }
   }

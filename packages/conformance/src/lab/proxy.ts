@@ -13,6 +13,8 @@ export type Proxy = {
   rewrite(from: string, to: string): void;
   /** From now on nothing is changed. */
   pass(): void;
+  /** What workers have sent so far, of all connections one after the other. */
+  readonly sent: string;
   close(): Promise<void>;
 };
 
@@ -22,6 +24,7 @@ export async function openProxy(port: number): Promise<Proxy> {
   let isCut = false;
   let isFrozen = false;
   let change: { from: Buffer; to: Buffer } | undefined;
+  const sent: Buffer[] = [];
   const server = createServer((worker) => {
     if (isCut) {
       worker.destroy();
@@ -37,7 +40,10 @@ export async function openProxy(port: number): Promise<Proxy> {
       });
     }
     upstream.on("data", (bytes) => worker.write(bytes));
-    worker.on("data", (bytes) => upstream.write(change === undefined ? bytes : replaced(bytes, change)));
+    worker.on("data", (bytes) => {
+      sent.push(bytes);
+      upstream.write(change === undefined ? bytes : replaced(bytes, change));
+    });
     if (isFrozen) for (const socket of [worker, upstream]) socket.pause();
   });
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", () => done()));
@@ -63,6 +69,9 @@ export async function openProxy(port: number): Promise<Proxy> {
       change = { from: Buffer.from(from), to: Buffer.from(to) };
     },
     pass: () => void (change = undefined),
+    get sent() {
+      return Buffer.concat(sent).toString("latin1");
+    },
     async close() {
       cut();
       await new Promise<void>((done) => server.close(() => done()));

@@ -81,6 +81,25 @@ export const network: Scenario[] = [
   ),
 
   scenario(
+    "net-drain-order",
+    "DRAIN-2 PUSH-4",
+    "a member that drains unsubscribes before it gives anything back",
+    async (lab) => {
+      const options = { delivery: { mode: "push" as const }, concurrency: 1, max_ack_pending: 4 };
+      const { group, proxy, member } = await behindProxy(lab, options);
+      for (let n = 0; n < 4; n++) await group.send({ eventId: `d.${n}`, directive: "block;ms=1000" });
+      await member.handling();
+      await waitFor("all in hand", async () => (await group.consumer()).num_ack_pending === 4);
+      member.signal("SIGTERM");
+      same("its end", await member.ended(), { code: 0, signal: null });
+      const [, id = "none"] = /SUB muster[.]push[.]\S+ \S+ (\S+)\r\n/.exec(proxy.sent) ?? [];
+      const [left, gaveBack] = [proxy.sent.indexOf(`UNSUB ${id}`), proxy.sent.indexOf("-NAK")];
+      holds("it did both", left > 0 && gaveBack > 0, { left, gaveBack });
+      holds("and unsubscribed first", left < gaveBack, { left, gaveBack });
+    },
+  ),
+
+  scenario(
     "net-stalled-pull",
     "WATCH-1 WATCH-2",
     "a pull to which nothing comes although messages wait is made again",

@@ -108,10 +108,14 @@ class BatchSlots:
             batch = [self._waiting.popleft()[0] for _ in range(min(size, len(self._waiting)))]
             self._start(batch, self._run_batch(batch))
 
+    def stop(self) -> None:
+        """Has nothing more started; what waits is given back by `drain`."""
+        self._p.steps.is_draining = True
+
     async def drain(self) -> None:
         """Gives back what was not started and returns when nothing runs any more."""
         steps = self._p.steps
-        steps.is_draining = True
+        self.stop()
         if self._timer is not None:
             self._timer.cancel()
         not_started = [held for held, _ in self._waiting]

@@ -24,6 +24,9 @@ class Intake(Protocol):
     def pump(self) -> None:
         """Starts what there is room for; called again when the concurrency was raised."""
 
+    def stop(self) -> None:
+        """Has nothing more started; what waits is given back by `drain`."""
+
     async def drain(self) -> None:
         """Gives back what was not started and returns when nothing runs any more."""
 

@@ -138,9 +138,13 @@ class Queue:
             self._running[in_hand] = None
             self._p.tasks.start(self._run(in_hand))
 
-    async def drain(self) -> None:
-        """What was received is handled, for it cannot be given back."""
+    def stop(self) -> None:
+        """What was received cannot be given back, and is handled."""
         self._is_closed = True
+
+    async def drain(self) -> None:
+        """Returns when all that was received is handled."""
+        self.stop()
         await self._unsubscribe()
         await self._idle.wait()
         await self._p.letters.drain()

@@ -99,10 +99,14 @@ class Slots:
         finally:
             self._is_pumping = False
 
+    def stop(self) -> None:
+        """Has nothing more started; what waits is given back by `drain`."""
+        self._p.steps.is_draining = True
+
     async def drain(self) -> None:
         """Gives back what was not started and returns when nothing runs any more."""
         steps = self._p.steps
-        steps.is_draining = True
+        self.stop()
         not_started = [*self._waiting, *(ready.delivery.held for ready in self._suspects)]
         self._waiting.clear()
         self._suspects.clear()

@@ -100,10 +100,10 @@ class Work:
         mode = self.mode
         if mode is None:
             return
-        idle = self._base.tasks.start(mode.intake.drain())
+        # Unsubscribed first: what is given back must not be pushed to us again, or, when we are
+        # gone, to nobody.
+        mode.intake.stop()
         await mode.source.drain()
-        await idle
-        # What arrived while the source was closing.
         await mode.intake.drain()
 
     def abort(self, why: str) -> None:

@@ -92,6 +92,15 @@ test("reads all anew where a key went without a word", async () => {
   expect(await keys()).not.toContain("T.g");
 });
 
+test("sees a bucket that was emptied", async () => {
+  await put("T.j", "1");
+  expect(await keys()).toContain("T.j");
+  await system.nats.jsm.streams.purge(`KV_${bucket}`);
+  expect([...(await view.read())]).toEqual([]);
+  await put("T.k", "2");
+  expect(await keys()).toEqual(["T.k"]);
+});
+
 test("goes on after the server was killed and started again", async () => {
   await put("T.i", "1");
   expect(await keys()).toContain("T.i");

@@ -10,8 +10,7 @@ import type { Nats, NatsLink } from "../nats/connection.ts";
 import { isActive, isEnded, isHeld } from "./job.ts";
 import { JOB_LEASE_MS, Lease } from "./lease.ts";
 import { runJob } from "./run.ts";
-import type { StoredJob } from "./store.ts";
-import { JobWatch } from "./watch.ts";
+import { listJobs, type StoredJob } from "./store.ts";
 
 const POLL_MS = 500;
 /** So many jobs run here at once; others wait, or another control plane takes them. */
@@ -23,7 +22,6 @@ export class JobRunner {
   readonly #database: Database | undefined;
   readonly #log: Log;
   readonly #stop = new AbortController();
-  readonly #watch = new JobWatch();
   readonly #running = new Map<string, { lease: Lease; ended: Promise<void> }>();
   readonly #polling: Promise<void>;
 
@@ -56,9 +54,9 @@ export class JobRunner {
   }
 
   async #look(nats: Nats): Promise<void> {
-    const jobs = await this.#watch.look(nats);
-    for (const [id, stored] of jobs) {
-      const mine = this.#running.get(id);
+    // The oldest first, when there are more than can be run.
+    for (const stored of (await listJobs(nats)).toReversed()) {
+      const mine = this.#running.get(stored.job.id);
       if (mine !== undefined) mine.lease.notice(stored);
       else if (isActive(stored.job) && !isHeld(stored.job, Date.now())) await this.#take(nats, stored);
     }

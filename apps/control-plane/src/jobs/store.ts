@@ -2,7 +2,8 @@
 import { buckets } from "@muster/contracts";
 import { fail } from "../errors.ts";
 import { provisionBucket } from "../groups/buckets.ts";
-import { deleteEntry, getEntry, putEntry, readBucket } from "../nats/bucket.ts";
+import { deleteEntry, getEntry, putEntry } from "../nats/bucket.ts";
+import { viewsOf } from "../nats/bucket-view.ts";
 import type { Nats } from "../nats/connection.ts";
 import { isEnded, ReplayJob } from "./job.ts";
 
@@ -30,12 +31,14 @@ export async function addJob(nats: Nats, job: ReplayJob, replicas: number): Prom
     throw fail("changed_meanwhile", `there is a job ${job.id} already; create it again`);
 }
 
+const view = viewsOf(buckets.jobs, parseJob);
+
 /** All jobs, the newest first; what does not pass the schema is left out. */
 export async function listJobs(nats: Nats): Promise<StoredJob[]> {
-  const jobs = [...(await readBucket(nats, buckets.jobs, ">")).values()].flatMap(({ value, revision }) => {
-    const job = parseJob(value);
-    return job === undefined ? [] : [{ job, revision }];
-  });
+  const jobs = [...(await view(nats).read()).values()].map(({ value, revision }) => ({
+    job: value,
+    revision,
+  }));
   return jobs.toSorted((a, b) => (a.job.created_at < b.job.created_at ? 1 : -1));
 }
 

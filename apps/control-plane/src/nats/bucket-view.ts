@@ -49,7 +49,11 @@ export class BucketView<T> {
   async #catchUp(): Promise<ReadonlyMap<string, Viewed<T>>> {
     const startedAt = performance.now();
     const state = await stateOf(this.#nats, this.#bucket);
-    const isAnother = state?.created !== this.#created || state.lastSeq < this.#upTo;
+    const isAnother =
+      state?.created !== this.#created ||
+      state.lastSeq < this.#upTo ||
+      // A key that is gone leaves a marker for longer than GAP_MS; fewer keys than we have: it was purged.
+      state.keys < this.#entries.size;
     if (isAnother || startedAt - this.#readAt > ANEW_MS || startedAt - this.#caughtUpAt > GAP_MS) {
       this.#entries = new Map();
       this.#upTo = 0;
@@ -98,12 +102,13 @@ export class BucketView<T> {
   }
 }
 
-type State = { created: string; lastSeq: number };
+/** `keys`: those that have a value or a marker. */
+type State = { created: string; lastSeq: number; keys: number };
 
 async function stateOf(nats: Nats, bucket: string): Promise<State | undefined> {
   try {
     const { created, state } = await nats.jsm.streams.info(bucketStream(bucket));
-    return { created, lastSeq: state.last_seq };
+    return { created, lastSeq: state.last_seq, keys: state.num_subjects ?? 0 };
   } catch (error) {
     if (error instanceof JetStreamApiError && error.code === STREAM_NOT_FOUND) return undefined;
     throw error;

@@ -1,6 +1,7 @@
 import { Answers } from "./answers.ts";
 import { AttemptsStore } from "./attempts.ts";
 import type { WorkerConfig } from "./config.ts";
+import { delay } from "./clock.ts";
 import type { Connection } from "./connection.ts";
 import { Contracts } from "./contracts.ts";
 import { DeadLetters } from "./dead-letter.ts";
@@ -59,11 +60,17 @@ export function openBase(
   };
 }
 
+/** How long closing waits for the server, once for confirmations and once for the rest, in milliseconds. */
+const closeMs = 2000;
+
 /** Ends what has timers or subscriptions; the connection goes last. */
 export async function closeBase(base: Base): Promise<void> {
   base.answers.flush();
-  await base.answers.confirmed();
-  await base.connection.flush(2000);
+  // The acks are sent; a server that does not say in time that it has them is not waited for.
+  const enough = new AbortController();
+  await Promise.race([base.answers.confirmed(), delay(closeMs, enough.signal)]);
+  enough.abort();
+  await base.connection.flush(closeMs);
   base.answers.close();
   base.hold.close();
   base.wire.close();

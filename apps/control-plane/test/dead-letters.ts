@@ -17,23 +17,25 @@ export type LetterSpec = {
   subject?: string;
   body?: string | Uint8Array;
   eventId?: string;
+  seq?: number;
+  storeTime?: string;
+  replayNumber?: number;
+  /** Of the original message. */
   headers?: Record<string, string>;
 };
 
-/** Stores a dead letter; gives its id and its sequence in the dead-letter stream. */
-export async function storeLetter(nats: Nats, spec: LetterSpec = {}): Promise<{ id: string; seq: number }> {
-  const { stream = "ORDERS", group = "billing", reason = "permanent", body = "{}" } = spec;
-  const seq = ++count;
-  const eventId = spec.eventId ?? `o${seq}.created`;
-  const headers = deadLetterHeaders(
+/** The headers that a member would give it. */
+export function letterHeaders(spec: LetterSpec = {}): Record<string, string> {
+  const { seq = ++count } = spec;
+  return deadLetterHeaders(
     { ...spec.headers },
     {
-      stream,
-      group,
-      reason,
-      eventId,
+      stream: spec.stream ?? "ORDERS",
+      group: spec.group ?? "billing",
+      reason: spec.reason ?? "permanent",
+      eventId: spec.eventId ?? `o${seq}.created`,
       seq,
-      storeTime: String(1_790_000_000_000_000_000n + BigInt(seq)),
+      storeTime: spec.storeTime ?? String(1_790_000_000_000_000_000n + BigInt(seq)),
       subject: spec.subject ?? "orders.created",
       errorClass: spec.errorClass ?? "Error",
       error: spec.error ?? "fraud check timeout",
@@ -44,11 +46,17 @@ export async function storeLetter(nats: Nats, spec: LetterSpec = {}): Promise<{ 
       language: spec.language ?? "ts",
       version: spec.version ?? "1",
       contract: "order.v1",
-      replayNumber: 0,
+      replayNumber: spec.replayNumber ?? 0,
       history: [],
     },
     900_000,
   );
+}
+
+/** Stores a dead letter; gives its id and its sequence in the dead-letter stream. */
+export async function storeLetter(nats: Nats, spec: LetterSpec = {}): Promise<{ id: string; seq: number }> {
+  const { stream = "ORDERS", group = "billing", reason = "permanent", body = "{}" } = spec;
+  const headers = letterHeaders(spec);
   const published = await nats.js.publish(dlqSubject(stream, group, reason), body, {
     headers: toMsgHdrs(headers),
   });

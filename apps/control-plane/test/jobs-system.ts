@@ -1,5 +1,5 @@
 // Dead letters by the hundred, and jobs over them, for the tests of jobs.
-import { deadLetterHeaders, dlqStream, dlqSubject } from "@muster/contracts";
+import { dlqStream } from "@muster/contracts";
 import { startNats, waitFor } from "@muster/testkit";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
@@ -11,9 +11,9 @@ import { createJob } from "../src/jobs/steer.ts";
 import { getJob } from "../src/jobs/store.ts";
 import { Ledgers } from "../src/ledger/ledgers.ts";
 import type { Nats } from "../src/nats/connection.ts";
-import { toMsgHdrs } from "../src/nats/headers.ts";
 import { scanStream } from "../src/nats/scan.ts";
 import { isEnded } from "../src/jobs/job.ts";
+import { storeLetter } from "./dead-letters.ts";
 import { order, specOf, type startSystem } from "./system.ts";
 
 type Client = Awaited<ReturnType<typeof startSystem>>["client"];
@@ -30,40 +30,18 @@ export type Origin = {
 
 /** Puts a dead letter down as a member would have; gives its id. */
 export async function putDead(nats: Nats, eventId: string, origin: Origin = {}): Promise<string> {
-  const {
-    stream = "ORDERS",
-    group = "billing",
-    seq = 1,
-    replays = 0,
-    error = "fraud check timeout",
-  } = origin;
-  const body = origin.body ?? JSON.stringify(order(eventId));
-  const headers = deadLetterHeaders(
-    { "Muster-Event-Id": eventId },
-    {
-      stream,
-      seq,
-      storeTime: "1700000000000000000",
-      subject: "orders.created",
-      group,
-      reason: "exhausted",
-      errorClass: "Error",
-      error,
-      attempts: 1,
-      firstAt: "2026-01-02T03:04:05.000Z",
-      lastAt: "2026-01-02T03:04:05.000Z",
-      member: "m1",
-      language: "ts",
-      version: "1",
-      contract: "order.v1",
-      eventId,
-      replayNumber: replays,
-      history: [],
-    },
-    900_000,
-  );
-  await nats.js.publish(dlqSubject(stream, group, "exhausted"), body, { headers: toMsgHdrs(headers) });
-  return headers["Muster-Dlq-Id"] ?? "";
+  const { replays = 0, seq = 1, body = JSON.stringify(order(eventId)), ...rest } = origin;
+  const { id } = await storeLetter(nats, {
+    ...rest,
+    body,
+    seq,
+    eventId,
+    reason: "exhausted",
+    storeTime: "1700000000000000000",
+    replayNumber: replays,
+    headers: { "Muster-Event-Id": eventId },
+  });
+  return id;
 }
 
 /** Puts many down at once, `<prefix>0` and so on; gives their ids in order. */

@@ -1,4 +1,4 @@
-import { buckets, deadLetterHeaders, dlqSubject, memberSubject } from "@muster/contracts";
+import { buckets, memberSubject } from "@muster/contracts";
 import type { Msg } from "@nats-io/nats-core";
 import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -7,6 +7,7 @@ import { replay } from "../src/dead-letters/replay-many.ts";
 import { Ledgers } from "../src/ledger/ledgers.ts";
 import { deleteEntry, getText, putEntry } from "../src/nats/bucket.ts";
 import { toMsgHdrs } from "../src/nats/headers.ts";
+import { storeLetter } from "./dead-letters.ts";
 import { count, memberOf, order, refusalOf, specOf, startSystem, startWorker } from "./system.ts";
 
 const group = "live";
@@ -38,33 +39,18 @@ async function deadLetter(
   over: { subject?: string; body?: string; replayNumber?: number } = {},
 ): Promise<string> {
   const eventId = `e${++n}`;
-  const headers = deadLetterHeaders(
-    { "Muster-Event-Id": eventId, "Muster-Replay-Subject": "forged", traceparent: "t" },
-    {
-      stream: "core",
-      seq: 0,
-      storeTime: `${1_700_000_000_000_000_000n + BigInt(n)}`,
-      subject: over.subject ?? "orders.created",
-      group,
-      reason: "exhausted",
-      errorClass: "Error",
-      error: "fraud check timeout",
-      attempts: 1,
-      firstAt: "2026-01-02T03:04:05.000Z",
-      lastAt: "2026-01-02T03:04:05.000Z",
-      member: "m1",
-      language: "ts",
-      version: "1",
-      contract: "order.v1",
-      eventId,
-      replayNumber: over.replayNumber ?? 0,
-      history: [],
-    },
-    900_000,
-  );
-  const body = over.body ?? JSON.stringify(order(eventId));
-  await system.nats.js.publish(dlqSubject("core", group, "exhausted"), body, { headers: toMsgHdrs(headers) });
-  return headers["Muster-Dlq-Id"] ?? "";
+  const { id } = await storeLetter(system.nats, {
+    body: JSON.stringify(order(eventId)),
+    ...over,
+    stream: "core",
+    group,
+    reason: "exhausted",
+    seq: 0,
+    storeTime: `${1_700_000_000_000_000_000n + BigInt(n)}`,
+    eventId,
+    headers: { "Muster-Event-Id": eventId, "Muster-Replay-Subject": "forged", traceparent: "t" },
+  });
+  return id;
 }
 
 /** A member that has a record, and answers as told; what it was handed is kept. Ends with the scope. */

@@ -1,7 +1,6 @@
 // A real nats-server, a control plane on it, and what a worker would do, for the tests.
 import {
   buckets,
-  deadLetterHeaders,
   type DeadLetterReason,
   dlqStream,
   dlqSubject,
@@ -26,6 +25,7 @@ import type { Nats } from "../src/nats/connection.ts";
 import { toMsgHdrs, toRecord } from "../src/nats/headers.ts";
 import type { AppRouter } from "../src/router.ts";
 import { startControlPlane } from "../src/server.ts";
+import { letterHeaders } from "./dead-letters.ts";
 
 /** A client of the control plane at `url`. */
 export function clientOf(url: string) {
@@ -162,30 +162,17 @@ export async function settleDead(
 ): Promise<string> {
   const { stream } = message.info;
   const facts = factsOf(message);
-  const headers = deadLetterHeaders(
-    toRecord(message.headers),
-    {
-      stream,
-      seq: message.seq,
-      storeTime: facts.row.storeTime,
-      subject: stripReplayPrefix(stream, group, message.subject),
-      group,
-      reason,
-      errorClass: "Error",
-      error: "fraud check timeout",
-      attempts: 1,
-      firstAt: "2026-01-02T03:04:05.000Z",
-      lastAt: "2026-01-02T03:04:05.000Z",
-      member: "m1",
-      language: "ts",
-      version: "1",
-      contract: "order.v1",
-      eventId: facts.eventId,
-      replayNumber: Number(message.headers?.get("Muster-Replay-Number") || 0),
-      history: [],
-    },
-    900_000,
-  );
+  const headers = letterHeaders({
+    stream,
+    group,
+    reason,
+    seq: message.seq,
+    storeTime: facts.row.storeTime,
+    subject: stripReplayPrefix(stream, group, message.subject),
+    eventId: facts.eventId,
+    replayNumber: Number(message.headers?.get("Muster-Replay-Number") || 0),
+    headers: toRecord(message.headers),
+  });
   if (reason !== "conflict")
     await writeRow(nats, message.info.stream, group, facts.eventId, (before) =>
       deadRow(facts.row, { reason, headers }, before),

@@ -124,7 +124,8 @@ function modeOf(delivery: View["spec"]["delivery"]): string {
     : delivery.mode;
 }
 
-function memberState({ state, degraded, restart_needed }: View["members"][number]): string {
+/** A member's state, and what is the matter with it. */
+export function memberState({ state, degraded, restart_needed }: View["members"][number]): string {
   return [
     state,
     ...(degraded ? ["degraded"] : []),

@@ -6,6 +6,7 @@ import { type Format, print } from "../output.ts";
 import { table } from "../table.ts";
 import { safe, safeJson } from "../text.ts";
 import { addWatch, show, type Watching } from "../watch.ts";
+import { memberState } from "./group-views.ts";
 import { toNumber } from "./numbers.ts";
 
 type Page = Awaited<ReturnType<Client["groups"]["members"]["query"]>>;
@@ -63,7 +64,7 @@ function page({ items, total, next_cursor }: Page): string {
     group,
     member.id,
     member.language,
-    member.degraded ? `${member.state}, degraded` : member.state,
+    memberState(member),
     member.in_flight,
     member.held,
     member.counts.done,

@@ -87,7 +87,8 @@ export const network: Scenario[] = [
     async (lab) => {
       const options = { delivery: { mode: "push" as const }, concurrency: 1, max_ack_pending: 4 };
       const { group, proxy, member } = await behindProxy(lab, options);
-      for (let n = 0; n < 4; n++) await group.send({ eventId: `d.${n}`, directive: "block;ms=2000" });
+      for (let n = 0; n < 4; n++) await group.send({ eventId: `d.${n}`, directive: "block;ms=5000" });
+      await member.handling();
       await waitFor("all in hand", async () => (await group.consumer()).num_ack_pending === 4);
       member.signal("SIGTERM");
       same("its end", await member.ended(), { code: 0, signal: null });

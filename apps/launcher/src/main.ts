@@ -4,7 +4,7 @@ import { SetupError, say } from "./setup/tools.ts";
 const help = `Usage: ./muster <command>
 
   demo            the main job on an embedded NATS: publish, kill, dead-letter, replay, account (--help)
-  test [suite…]   all tests, or the named suites
+  test [suite…]   the everyday tests, or the named suites (infra, compose: what runs them; all: every one)
   up              NATS, control plane and one worker of each language until Ctrl-C
   dev             the same fleet, reloading on change (pnpm turbo dev)
   worker ts|go|py run one worker with the environment given (--conformance: the one the scenarios use)

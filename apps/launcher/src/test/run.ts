@@ -3,9 +3,10 @@ import { say } from "../setup/tools.ts";
 import { type Count, type Suite, sum } from "./suite.ts";
 import { suites } from "./suites.ts";
 
-/** Runs all suites or the named ones; gives the exit code. */
-export async function test(names: readonly string[], ready: Ready): Promise<number> {
+/** Runs the everyday suites, or the named ones (`all`: every one); gives the exit code. */
+export async function test(words: readonly string[], ready: Ready): Promise<number> {
   const all = suites(ready);
+  const names = words.includes("all") ? all.map(({ name }) => name) : words;
   // `conformance` stands for all of `conformance ts`, `conformance go`, `conformance py`.
   const isMeant = ({ name }: Suite, word: string): boolean => name === word || name.startsWith(`${word} `);
   const unknown = names.filter((name) => !all.some((suite) => isMeant(suite, name)));
@@ -13,7 +14,9 @@ export async function test(names: readonly string[], ready: Ready): Promise<numb
     say(`no suite ${unknown.join(", ")}; there are ${all.map((suite) => suite.name).join(", ")}`);
     return 2;
   }
-  const chosen = all.filter((suite) => names.length === 0 || names.some((name) => isMeant(suite, name)));
+  const chosen = all.filter((suite) =>
+    names.length === 0 ? suite.isExtra !== true : names.some((name) => isMeant(suite, name)),
+  );
   const isCi = Boolean(process.env["CI"]);
   return runSuites(chosen, { isCi, print: (text) => void process.stdout.write(`${text}\n`) });
 }

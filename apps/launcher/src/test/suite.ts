@@ -12,6 +12,8 @@ export type Suite = {
   name: string;
   /** The reason not to run it. */
   skip?: string | undefined;
+  /** Runs only when it is named, or `all` is: it needs an engine, a cluster, or minutes. */
+  isExtra?: boolean;
   /** What it runs without, a reason each. */
   without?: readonly string[];
   run: (show: Show) => Promise<Count>;

@@ -5,6 +5,7 @@ import type { Ready } from "../setup/index.ts";
 import { root } from "../setup/tools.ts";
 import { conformanceSuites } from "./conformance.ts";
 import { fleetSuites } from "./fleet.ts";
+import { infraSuites } from "./infra.ts";
 import { go, py } from "./languages.ts";
 import { checks, type Suite } from "./suite.ts";
 import { tree } from "./tree.ts";
@@ -18,6 +19,7 @@ export function suites(ready: Ready): Suite[] {
   typed.push(
     ...["control-plane", "cli", "worker-ts", "launcher"].map((name) => `apps/${name}`),
     "benchmarks",
+    "infra",
   );
   const there = typed.filter((folder) => existsSync(join(root, folder, "tsconfig.json")));
   const without = Object.values(ready.missing);
@@ -54,5 +56,6 @@ export function suites(ready: Ready): Suite[] {
     ...conformanceSuites(ready),
     ...fleetSuites(ready),
     { name: "e2e", without, run: vitest(["apps/launcher"]) },
+    ...infraSuites(ready),
   ];
 }

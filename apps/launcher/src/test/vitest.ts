@@ -7,15 +7,22 @@ import { type Count, type Show, type Suite, start, sum } from "./suite.ts";
 /** Folders at once: tests mostly wait, for servers, deadlines and redeliveries, and two keep two cores busy. */
 const LANES = 2;
 
-/** Runs vitest in the given folders, the first ones first, and counts by its JSON reports. No test run at all counts as failed. */
-export function vitest(folders: readonly string[], env: Record<string, string> = {}): Suite["run"] {
+/**
+ * Runs vitest in the given folders, the first ones first, and counts by its JSON reports. No test run at all counts as failed.
+ * @param filters Runs only test files whose path has one of these; default: all.
+ */
+export function vitest(
+  folders: readonly string[],
+  env: Record<string, string> = {},
+  filters: readonly string[] = [],
+): Suite["run"] {
   return async (show) => {
     const scratch = await mkdtemp(join(tmpdir(), "muster-vitest-"));
     const counts: Count[] = [];
     const waiting = [...folders.entries()];
     const lane = async (): Promise<void> => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift())
-        counts.push(await runIn(next[1], join(scratch, `${next[0]}.json`), env, show));
+        counts.push(await runIn(next[1], join(scratch, `${next[0]}.json`), env, filters, show));
     };
     try {
       await Promise.all(Array.from({ length: LANES }, lane));
@@ -30,9 +37,16 @@ async function runIn(
   folder: string,
   report: string,
   env: Record<string, string>,
+  filters: readonly string[],
   show: Show,
 ): Promise<Count> {
-  const argv = [join(root, "node_modules/.bin/vitest"), "run", "--reporter=default", "--reporter=json"];
+  const argv = [
+    join(root, "node_modules/.bin/vitest"),
+    "run",
+    ...filters,
+    "--reporter=default",
+    "--reporter=json",
+  ];
   const { code, text } = await start([...argv, `--outputFile.json=${report}`], env, join(root, folder));
   const seen = await readFile(report, "utf8").then(JSON.parse, () => undefined);
   const failed: number = seen?.numFailedTests ?? 1;

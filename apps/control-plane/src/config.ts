@@ -1,4 +1,5 @@
 // The control plane's configuration: the one place that reads the environment.
+import { readFileSync } from "node:fs";
 import { isServerUrl } from "@muster/contracts";
 import { z } from "zod";
 
@@ -60,10 +61,14 @@ export function readConfig(
   env: Record<string, string | undefined>,
 ): { ok: true; config: Config } | { ok: false; problems: string[] } {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
-  const parsed = Environment.safeParse(given);
-  if (!parsed.success) {
-    const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`);
-    return { ok: false, problems: [...new Set(problems)] };
+  const file = readDatabaseFile(given);
+  const parsed = Environment.safeParse({ ...given, ...file.env });
+  if (!parsed.success || file.problem !== undefined) {
+    const problems = parsed.error?.issues.map(({ path, message }) => {
+      const name = path.join(".");
+      return `${name === "DATABASE_URL" && file.env !== undefined ? "DATABASE_URL_FILE" : name} ${message}`;
+    });
+    return { ok: false, problems: [...new Set([...(problems ?? []), file.problem ?? []].flat())] };
   }
   const { NATS_URL, MUSTER_HOST, MUSTER_PORT, DATABASE_URL, MUSTER_CORS_ORIGINS, LOG_LEVEL } = parsed.data;
   const auth = parsed.data.MUSTER_AUTH ?? (isLoopback(MUSTER_HOST) ? "off" : "tokens");
@@ -86,6 +91,24 @@ export function readConfig(
       logLevel: LOG_LEVEL,
     },
   };
+}
+
+// In a file, as orchestrators mount secrets, it stands in nobody's environment.
+function readDatabaseFile(env: Record<string, string | undefined>): {
+  env?: { DATABASE_URL: string };
+  problem?: string;
+} {
+  const file = env["DATABASE_URL_FILE"];
+  if (file === undefined) return {};
+  if (env["DATABASE_URL"] !== undefined)
+    return { problem: "DATABASE_URL_FILE is set beside DATABASE_URL; keep one of them" };
+  try {
+    return { env: { DATABASE_URL: readFileSync(file, "utf8").trim() } };
+  } catch (error) {
+    return {
+      problem: `DATABASE_URL_FILE cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    };
+  }
 }
 
 /** Whether a NATS URL goes over WebSocket. */

@@ -1,3 +1,5 @@
+import { mkdtempDisposable, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startNats, startProcess } from "@muster/testkit";
 import { expect, test } from "vitest";
@@ -46,6 +48,25 @@ test("has defaults for all but NATS_URL", () => {
     },
   });
   expect(readConfig({})).toEqual({ ok: false, problems: [expect.stringContaining("NATS_URL is required")] });
+});
+
+test("takes the database's URL from a file, or says what is wrong with it", async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), "muster-config-"));
+  const url = "postgres://muster:s3cret@db/muster";
+  const read = async (text: string, more: Record<string, string> = {}) => {
+    const file = join(folder.path, "url");
+    await writeFile(file, text);
+    return readConfig({ NATS_URL: "nats://a:4222", DATABASE_URL_FILE: file, ...more });
+  };
+  expect(await read(`${url}\n`)).toMatchObject({ ok: true, config: { databaseUrl: url } });
+  const wrong = { ok: false, problems: [expect.stringMatching(/^DATABASE_URL_FILE (?!.*s3cret)/)] };
+  expect(await read("mysql://u:s3cret@x/y")).toEqual(wrong);
+  expect(await read("")).toEqual(wrong);
+  expect(await read(url, { DATABASE_URL: url })).toEqual(wrong);
+  expect(await read(url, { DATABASE_URL_FILE: "/none/such" })).toEqual(wrong);
+  expect(await read(url, { DATABASE_URL_FILE: "/none/such", MUSTER_PORT: "x" })).toMatchObject({
+    problems: [expect.stringMatching(/^MUSTER_PORT/), expect.stringMatching(/^DATABASE_URL_FILE/)],
+  });
 });
 
 test("prints where it listens, works, and leaves with 0 on SIGTERM", async () => {

@@ -1,5 +1,13 @@
+import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { isName, isServerUrl, MusterError } from "@muster/contracts";
+import {
+  hasLogin,
+  isName,
+  isServerUrl,
+  type LoginFiles,
+  MusterError,
+  readLoginFiles,
+} from "@muster/contracts";
 
 /** Version of this core, shown in the member record. */
 export const coreVersion = "0.1.0";
@@ -8,12 +16,16 @@ export const coreVersion = "0.1.0";
 export interface WorkerConfig {
   /** One or more server URLs, tried in turn. */
   natsUrls: string[];
+  /** Credentials or nkey, and the certificate authority, by their paths. Default: none. */
+  loginFiles?: LoginFiles;
   stream: string;
   group: string;
   /** The member's id, unique in its group. */
   workerId: string;
   /** JetStream API prefix, where accounts remap it. */
   apiPrefix: string;
+  /** What the subjects begin with on which answers and messages come. Default `_INBOX`. */
+  inboxPrefix?: string;
   /** Milliseconds between heartbeats, which also poll the spec. */
   heartbeatMs: number;
   /** How long a drain waits for running handlers. */
@@ -39,12 +51,17 @@ const logLevels: readonly LogLevel[] = ["debug", "info", "warn", "error"];
  */
 export function readConfig(env: Record<string, string | undefined> = process.env): WorkerConfig {
   const bad: string[] = [];
+  const natsUrls = readUrls(env["NATS_URL"], bad);
+  const login = readLoginFiles(env, hasLogin(natsUrls));
+  bad.push(...login.problems);
   const config: WorkerConfig = {
-    natsUrls: readUrls(env["NATS_URL"], bad),
+    natsUrls,
+    loginFiles: login.files,
     stream: readName("MUSTER_STREAM", env["MUSTER_STREAM"], bad),
     group: readName("MUSTER_GROUP", env["MUSTER_GROUP"], bad),
     workerId: readName("WORKER_ID", env["WORKER_ID"] || defaultWorkerId(), bad),
-    apiPrefix: readPrefix(env["MUSTER_API_PREFIX"] || "$JS.API", bad),
+    apiPrefix: readPrefix("MUSTER_API_PREFIX", env["MUSTER_API_PREFIX"] || "$JS.API", bad),
+    inboxPrefix: readPrefix("MUSTER_INBOX_PREFIX", env["MUSTER_INBOX_PREFIX"] || "_INBOX", bad),
     heartbeatMs: readInteger(
       "MUSTER_HEARTBEAT_MS",
       env["MUSTER_HEARTBEAT_MS"],
@@ -61,7 +78,7 @@ export function readConfig(env: Record<string, string | undefined> = process.env
     version: env["MUSTER_APP_VERSION"] || coreVersion,
     httpHost: env["MUSTER_HTTP_HOST"] || "127.0.0.1",
     httpPort: readPort(env["MUSTER_HTTP_PORT"], bad),
-    databaseUrl: readDatabaseUrl(env["DATABASE_URL"], bad),
+    databaseUrl: readDatabaseUrl(env, bad),
   };
   if (bad.length > 0) {
     throw new MusterError("bad_config", bad.join("\n"));
@@ -116,20 +133,35 @@ function readPort(value: string | undefined, bad: string[]): number | undefined 
     : readInteger("MUSTER_HTTP_PORT", value, { fallback: 0, min: 0, max: 65_535 }, bad);
 }
 
-function readDatabaseUrl(value: string | undefined, bad: string[]): string | undefined {
-  if (value === undefined || value === "") {
+// In a file, as orchestrators mount secrets, it stands in nobody's environment.
+function readDatabaseUrl(env: Record<string, string | undefined>, bad: string[]): string | undefined {
+  const given = env["DATABASE_URL"] || undefined;
+  const file = env["DATABASE_URL_FILE"] || undefined;
+  if (given !== undefined && file !== undefined) {
+    bad.push("DATABASE_URL_FILE: set beside DATABASE_URL; keep one of them");
     return undefined;
   }
-  if (!URL.canParse(value) || !/^postgres(ql)?:$/.test(new URL(value).protocol)) {
-    bad.push(`DATABASE_URL: ${JSON.stringify(hideSecret(value))} is no postgres://user@host/database URL`);
+  const variable = file === undefined ? "DATABASE_URL" : "DATABASE_URL_FILE";
+  const value = file === undefined ? given : readSecret(file, bad);
+  if (value !== undefined && (!URL.canParse(value) || !/^postgres(ql)?:$/.test(new URL(value).protocol))) {
+    bad.push(`${variable}: ${JSON.stringify(hideSecret(value))} is no postgres://user@host/database URL`);
   }
   return value;
 }
 
-function readPrefix(value: string, bad: string[]): string {
+function readSecret(file: string, bad: string[]): string | undefined {
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (error) {
+    bad.push(`DATABASE_URL_FILE: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
+}
+
+function readPrefix(variable: string, value: string, bad: string[]): string {
   const prefix = value.replace(/\.$/, "");
   if (!/^[^\s*>.]+(\.[^\s*>.]+)*$/.test(prefix)) {
-    bad.push(`MUSTER_API_PREFIX: ${JSON.stringify(value)} is no subject prefix`);
+    bad.push(`${variable}: ${JSON.stringify(value)} is no subject prefix`);
   }
   return prefix;
 }

@@ -1,4 +1,7 @@
-import { expect, test } from "vitest";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { startProcess, workerCommand } from "@muster/testkit";
 import { readConfig } from "../src/index.ts";
 
@@ -51,6 +54,34 @@ test("a process with a bad environment exits with 2 and says why", async () => {
     expect.stringMatching(/^NATS_URL: /),
     expect.stringMatching(/^MUSTER_GROUP: /),
   ]);
+});
+
+describe("the database's URL in a file", () => {
+  const url = "postgres://muster:secret@db/muster";
+
+  test("is taken without the white space around it", () => {
+    expect(readConfig({ ...good, DATABASE_URL_FILE: written(`${url}\n`) }).databaseUrl).toBe(url);
+  });
+
+  test.for([
+    { what: "not there", file: "/none/such", also: {} },
+    { what: "no URL", text: "http://user:secret@x", also: {} },
+    { what: "empty", text: "\n", also: {} },
+    { what: "beside the variable", text: url, also: { DATABASE_URL: url } },
+  ])("$what: a problem that names the variable and no secret", ({ file, text = "", also }) => {
+    const env = { ...good, ...also, DATABASE_URL_FILE: file ?? written(text) };
+    const problem = message(() => readConfig(env));
+    expect(problem).toMatch(/^DATABASE_URL_FILE: /);
+    expect(problem).not.toContain("secret");
+  });
+
+  function written(text: string): string {
+    const folder = mkdtempSync(join(tmpdir(), "muster-config-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, "url");
+    writeFileSync(file, text);
+    return file;
+  }
 });
 
 function message(run: () => unknown): string {

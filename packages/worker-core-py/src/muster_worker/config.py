@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from .errors import ConfigError
@@ -93,11 +94,7 @@ def load_config(env: Mapping[str, str]) -> Config:
     if level not in LEVELS:
         problems.append(f"LOG_LEVEL: {level!r} is none of {', '.join(LEVELS)}")
     http_port = number("MUSTER_HTTP_PORT", 0, 0, 65_535) if text("MUSTER_HTTP_PORT", "") else None
-    database_url = text("DATABASE_URL", "") or None
-    if database_url is not None and not _is_database_url(database_url):
-        problems.append(
-            f"DATABASE_URL: {_shown(database_url)} is no URL like postgres://user@host/database"
-        )
+    database_url = _database_url(text("DATABASE_URL", ""), text("DATABASE_URL_FILE", ""), problems)
     if problems:
         raise ConfigError(problems)
     return Config(
@@ -134,6 +131,25 @@ def _url_problem(url: str) -> str | None:
     if not can_log_in(url):
         return f"{_shown(url)} has a user or password that cannot be decoded"
     return None
+
+
+def _database_url(given: str, file: str, problems: list[str]) -> str | None:
+    # In a file, as orchestrators mount secrets, it stands in nobody's environment.
+    if given and file:
+        problems.append("DATABASE_URL_FILE: set beside DATABASE_URL; keep one of them")
+        return None
+    variable, value = "DATABASE_URL", given
+    if file:
+        try:
+            variable, value = "DATABASE_URL_FILE", Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(f"DATABASE_URL_FILE: {error}")
+            return None
+    elif not given:
+        return None
+    if not _is_database_url(value):
+        problems.append(f"{variable}: {_shown(value)} is no URL like postgres://user@host/database")
+    return value
 
 
 def _is_database_url(url: str) -> bool:

@@ -62,6 +62,7 @@ test("tells of each group under the names that rules and autoscalers know", asyn
   expect(of("muster_group_backing_off", `${ours},stream="M"`)).toBe(0);
   expect(of("muster_group_degraded", `${ours},stream="M"`)).toBe(1);
   expect(of("muster_group_dead_letters", `${ours},reason="exhausted",stream="M"`)).toBe(1);
+  expect(of("muster_group_dead_letters", `${ours},reason="invalid",stream="M"`)).toBe(0);
   expect(of("muster_group_deliveries", `${ours},outcome="done",stream="M"`)).toBe(7);
   expect(of("muster_group_paused", `${ours},stream="M"`)).toBe(0);
   expect(of("muster_dead_letter_stream_bytes", 'stream="M"')).toBeGreaterThan(100);

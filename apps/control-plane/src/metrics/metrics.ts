@@ -1,5 +1,5 @@
 // The fleet's figures for Prometheus, read from NATS at each scrape. Several control planes export the same.
-import { dlqStream } from "@muster/contracts";
+import { DeadLetterReason, dlqStream } from "@muster/contracts";
 import { Gauge, Registry } from "prom-client";
 import { type Figures, figuresOf } from "../groups/figures.ts";
 import { countByLanguage } from "../groups/list.ts";
@@ -83,7 +83,9 @@ function groupMetrics(gauges: Gauges, { spec, consumer, members, deadByReason }:
     "1 where the group has no consumer",
     Number(spec.delivery.mode !== "queue" && consumer === undefined),
   );
-  for (const [reason, count] of Object.entries(deadByReason))
+  // All reasons, also at 0: a rise from nothing is one only where there was a line before.
+  const none = Object.fromEntries(DeadLetterReason.options.map((reason) => [reason, 0]));
+  for (const [reason, count] of Object.entries({ ...none, ...deadByReason }))
     set("dead_letters", "dead letters that were neither replayed nor archived", count, { reason });
   for (const [outcome, count] of Object.entries(figures.counts))
     set("deliveries", "deliveries by outcome, of the members that live, since each began", count, {

@@ -1,4 +1,4 @@
-// The control plane as a process; `create-token <name> <role>` makes a token at NATS, for who has lost the first one.
+// The control plane as a process; `create-token <name> <role> [file]` makes a token at NATS, for who has lost the first one.
 import { MusterError } from "@muster/contracts";
 import { readConfig } from "./config.ts";
 import { createTokenAtNats } from "./access/create-token.ts";

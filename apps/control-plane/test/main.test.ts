@@ -1,4 +1,4 @@
-import { mkdtempDisposable, writeFile } from "node:fs/promises";
+import { mkdtempDisposable, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startNats, startProcess } from "@muster/testkit";
@@ -120,6 +120,23 @@ test("shows the first admin token once, and makes another for who has lost it", 
   expect(await statusWith(url, another)).toBe(200);
   const audit = await fetch(`${url}/audit.list?input={}`, { headers: { authorization: `Bearer ${token}` } });
   expect(await audit.text()).toContain('"action":"tokens.create"');
+
+  await using folder = await mkdtempDisposable(join(tmpdir(), "muster-token-"));
+  const file = join(folder.path, "token");
+  const toFile = async () => {
+    await using making = start(env, ["create-token", "prometheus", "viewer", file]);
+    expect([await making.exited, making.lines.filter((line) => line.includes("mst_"))]).toEqual([
+      { code: 0, signal: null },
+      [],
+    ]);
+    return (await readFile(file, "utf8")).trim();
+  };
+  const written = await toFile();
+  expect(await statusWith(url, written)).toBe(200);
+  // A second run keeps what is good, and makes anew what is none.
+  expect(await toFile()).toBe(written);
+  await writeFile(file, `mst_0123456789_${"x".repeat(43)}\n`);
+  expect(await statusWith(url, await toFile())).toBe(200);
 
   await using wrong = start(env, ["create-token", "ada", "king"]);
   expect([(await wrong.exited).code, wrong.lines.at(-1)]).toEqual([

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { checkoutRoot } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
-import { prometheusDir, prometheusMissing, promtool } from "./programs.ts";
+import { prometheusDir, prometheusMissing, promtool } from "../live/programs.ts";
 import { alertNames, readRules, type Rule } from "./rules.ts";
 
 const missing = await prometheusMissing();

@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { prometheusDir } from "./programs.ts";
+import { prometheusDir } from "../live/programs.ts";
 
 /** A rule of Prometheus: it records a series, or it alerts. */
 export type Rule = {

@@ -1,0 +1,99 @@
+import { waitFor } from "@muster/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readExposition, unknownIn } from "../live/exposition.ts";
+import { type Fleet, group, startFleet, stream } from "../live/fleet.ts";
+import { prometheusMissing } from "../live/programs.ts";
+import { type Prometheus, startPrometheus } from "../live/prometheus.ts";
+import { readRules } from "./rules.ts";
+
+const missing = await prometheusMissing();
+const rules = await readRules();
+
+type Evaluated = { name: string; health: string; lastError?: string; lastEvaluation: string };
+
+describe.skipIf(missing !== undefined)(`a Prometheus on a fleet ${missing ?? ""}`, () => {
+  let fleet: Fleet;
+  let prometheus: Prometheus;
+  beforeAll(async () => {
+    fleet = await startFleet();
+    prometheus = await startPrometheus(
+      { "muster-control-plane": fleet.controlPlanes, "muster-workers": fleet.workers },
+      fleet.token,
+    );
+  });
+  afterAll(async () => {
+    await prometheus?.[Symbol.asyncDispose]();
+    await fleet?.[Symbol.asyncDispose]();
+  });
+
+  test("reaches control planes with its token, and workers of every language", async () => {
+    await waitFor("every target to be up", async () => {
+      const up = await prometheus.query("up");
+      return (
+        up.length === fleet.controlPlanes.length + fleet.workers.length &&
+        up.every(({ value }) => value[1] === "1")
+      );
+    });
+    const languages = await waitFor("deliveries in three languages", async () => {
+      const found = await prometheus.query("sum by (language) (muster_deliveries_total) > 0");
+      return found.length === 3 ? found : undefined;
+    });
+    expect(new Set(languages.map(({ metric }) => metric["language"]))).toEqual(new Set(["go", "py", "ts"]));
+  });
+
+  test("names no series and no label that the processes do not export", async () => {
+    const texts = await waitFor("a dead letter", async () => {
+      const all = await fleet.scrape();
+      return all.some((text) => /muster_group_dead_letters\{.*reason="permanent".*\} [1-9]/.test(text))
+        ? all
+        : undefined;
+    });
+    const known = readExposition(texts);
+    known.set("up", new Set(["job", "instance"]));
+    for (const rule of rules) {
+      if (rule.record === undefined) continue;
+      // Its level names the labels that a recorded series has.
+      expect({ [rule.record]: unknownIn(rule.expr, known) }).toEqual({ [rule.record]: [] });
+      const [level = ""] = rule.record.split(":");
+      known.set(rule.record, new Set(level.split("_")));
+    }
+    for (const { alert, expr } of rules)
+      if (alert !== undefined) expect({ [alert]: unknownIn(expr, known) }).toEqual({ [alert]: [] });
+    expect(unknownIn("sum by (stream, colour) (muster_held{hue='x'}) + muster_gone", known)).toEqual([
+      "muster_held has no label colour",
+      "muster_held has no label hue",
+      "no series muster_gone",
+    ]);
+  });
+
+  test("records every series once for the group, with the labels of its level", async () => {
+    for (const { record } of rules) {
+      if (record === undefined) continue;
+      const found = await waitFor(`data of ${record}`, async () => {
+        const series = await prometheus.query(record);
+        return series.length > 0 ? series : undefined;
+      });
+      const [level = ""] = record.split(":");
+      const labels = new Set(found.flatMap(({ metric }) => Object.keys(metric)));
+      expect({ [record]: [...labels].sort() }).toEqual({
+        [record]: ["__name__", ...level.split("_")].sort(),
+      });
+      if (level === "stream_consumer") expect({ [record]: found.length }).toEqual({ [record]: 1 });
+    }
+    const [members] = await prometheus.query(
+      `stream_consumer:muster_group_members:sum{stream="${stream}", consumer="${group}"}`,
+    );
+    expect(members?.value[1]).toBe("3");
+  });
+
+  test("evaluates every rule without an error", async () => {
+    const all = await waitFor("every rule to be evaluated", async () => {
+      const { groups } = await prometheus.api<{ groups: { rules: Evaluated[] }[] }>("/rules");
+      const evaluated = groups.flatMap((one) => one.rules);
+      const isWhole =
+        evaluated.length === rules.length && evaluated.every(({ health }) => health !== "unknown");
+      return isWhole ? evaluated : undefined;
+    });
+    expect(all.filter(({ health }) => health !== "ok")).toEqual([]);
+  });
+});

@@ -1,10 +1,11 @@
 import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readExposition, unknownIn } from "../live/exposition.ts";
+import { unknownIn } from "../live/exposition.ts";
 import { type Fleet, group, startFleet, stream } from "../live/fleet.ts";
+import { exported, labelsOf, made } from "../live/known.ts";
 import { prometheusMissing } from "../live/programs.ts";
 import { type Prometheus, startPrometheus } from "../live/prometheus.ts";
-import { readRules } from "./rules.ts";
+import { readRules } from "../live/rules.ts";
 
 const missing = await prometheusMissing();
 const rules = await readRules();
@@ -42,21 +43,9 @@ describe.skipIf(missing !== undefined)(`a Prometheus on a fleet ${missing ?? ""}
   });
 
   test("names no series and no label that the processes do not export", async () => {
-    const texts = await waitFor("a dead letter", async () => {
-      const all = await fleet.scrape();
-      return all.some((text) => /muster_group_dead_letters\{.*reason="permanent".*\} [1-9]/.test(text))
-        ? all
-        : undefined;
-    });
-    const known = readExposition(texts);
-    known.set("up", new Set(["job", "instance"]));
-    for (const rule of rules) {
-      if (rule.record === undefined) continue;
-      // Its level names the labels that a recorded series has.
-      expect({ [rule.record]: unknownIn(rule.expr, known) }).toEqual({ [rule.record]: [] });
-      const [level = ""] = rule.record.split(":");
-      known.set(rule.record, new Set(level.split("_")));
-    }
+    const known = new Map([...(await exported(fleet)), ...made(rules)]);
+    for (const { record, expr } of rules)
+      if (record !== undefined) expect({ [record]: unknownIn(expr, known) }).toEqual({ [record]: [] });
     for (const { alert, expr } of rules)
       if (alert !== undefined) expect({ [alert]: unknownIn(expr, known) }).toEqual({ [alert]: [] });
     expect(unknownIn("sum by (stream, colour) (muster_held{hue='x'}) + muster_gone", known)).toEqual([
@@ -73,12 +62,11 @@ describe.skipIf(missing !== undefined)(`a Prometheus on a fleet ${missing ?? ""}
         const series = await prometheus.query(record);
         return series.length > 0 ? series : undefined;
       });
-      const [level = ""] = record.split(":");
       const labels = new Set(found.flatMap(({ metric }) => Object.keys(metric)));
       expect({ [record]: [...labels].sort() }).toEqual({
-        [record]: ["__name__", ...level.split("_")].sort(),
+        [record]: ["__name__", ...labelsOf(record)].sort(),
       });
-      if (level === "stream_consumer") expect({ [record]: found.length }).toEqual({ [record]: 1 });
+      if (record.startsWith("stream_consumer:")) expect({ [record]: found.length }).toEqual({ [record]: 1 });
     }
     const [members] = await prometheus.query(
       `stream_consumer:muster_group_members:sum{stream="${stream}", consumer="${group}"}`,

@@ -5,7 +5,7 @@ import { checkoutRoot } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
 import { prometheusDir, prometheusMissing, promtool } from "../live/programs.ts";
-import { alertNames, readRules, type Rule } from "./rules.ts";
+import { alertNames, readRules, type Rule } from "../live/rules.ts";
 
 const missing = await prometheusMissing();
 const rules = await readRules();

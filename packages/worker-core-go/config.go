@@ -15,6 +15,8 @@ import (
 type Config struct {
 	// Servers are NATS URLs, at least one.
 	Servers []string
+	// Login are files to log in with. Default: the login of the first URL, or none.
+	Login LoginFiles
 	// Stream and Group name the group to join.
 	Stream string
 	Group  string
@@ -22,6 +24,8 @@ type Config struct {
 	Member string
 	// APIPrefix of JetStream, where accounts remap it. Default $JS.API.
 	APIPrefix string
+	// InboxPrefix is what the subjects begin with on which answers and messages come. Default _INBOX.
+	InboxPrefix string
 	// Heartbeat is the time between two heartbeats, each with a poll of the spec. Default 5 s.
 	Heartbeat time.Duration
 	// Grace is how long a drain waits for running handlers.
@@ -52,12 +56,18 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// defaultPrefix is JetStream's own.
-const defaultPrefix = "$JS.API"
+const (
+	// defaultPrefix is JetStream's own.
+	defaultPrefix = "$JS.API"
+	defaultInbox  = "_INBOX"
+)
 
 func (c Config) withDefaults() Config {
 	if c.APIPrefix == "" {
 		c.APIPrefix = defaultPrefix
+	}
+	if c.InboxPrefix == "" {
+		c.InboxPrefix = defaultInbox
 	}
 	if c.Heartbeat == 0 {
 		c.Heartbeat = 5 * time.Second
@@ -85,17 +95,19 @@ func (c Config) withDefaults() Config {
 func LoadConfig(getenv func(string) string) (Config, error) {
 	r := &envReader{getenv: getenv}
 	c := Config{
-		Servers:   r.servers(),
-		Stream:    r.name("MUSTER_STREAM", ""),
-		Group:     r.name("MUSTER_GROUP", ""),
-		Member:    r.name("WORKER_ID", defaultMember()),
-		APIPrefix: r.prefix(),
-		Heartbeat: ms(r.number("MUSTER_HEARTBEAT_MS", 5000, 250, 5000)),
-		Grace:     ms(r.number("MUSTER_GRACE_MS", 25000, 0, 3_600_000)),
-		LogLevel:  r.level(),
-		Version:   r.text("MUSTER_APP_VERSION", CoreVersion),
-		HTTPPort:  r.port(),
-		HTTPHost:  r.text("MUSTER_HTTP_HOST", "127.0.0.1"),
+		Servers:     r.servers(),
+		Login:       r.login(),
+		Stream:      r.name("MUSTER_STREAM", ""),
+		Group:       r.name("MUSTER_GROUP", ""),
+		Member:      r.name("WORKER_ID", defaultMember()),
+		APIPrefix:   r.prefix("MUSTER_API_PREFIX", defaultPrefix),
+		InboxPrefix: r.prefix("MUSTER_INBOX_PREFIX", defaultInbox),
+		Heartbeat:   ms(r.number("MUSTER_HEARTBEAT_MS", 5000, 250, 5000)),
+		Grace:       ms(r.number("MUSTER_GRACE_MS", 25000, 0, 3_600_000)),
+		LogLevel:    r.level(),
+		Version:     r.text("MUSTER_APP_VERSION", CoreVersion),
+		HTTPPort:    r.port(),
+		HTTPHost:    r.text("MUSTER_HTTP_HOST", "127.0.0.1"),
 
 		DatabaseURL: r.database(),
 	}
@@ -183,10 +195,18 @@ func (r *envReader) database() string {
 	return value
 }
 
-func (r *envReader) prefix() string {
-	value := strings.TrimSuffix(r.text("MUSTER_API_PREFIX", defaultPrefix), ".")
+func (r *envReader) login() LoginFiles {
+	files := LoginFiles{Creds: r.getenv("NATS_CREDS"), Nkey: r.getenv("NATS_NKEY"), CA: r.getenv("NATS_CA")}
+	first, _, _ := strings.Cut(r.text("NATS_URL", ""), ",")
+	u, err := url.Parse(strings.TrimSpace(first))
+	r.problems = append(r.problems, files.problems(err == nil && u.User.String() != "")...)
+	return files
+}
+
+func (r *envReader) prefix(variable, fallback string) string {
+	value := strings.TrimSuffix(r.text(variable, fallback), ".")
 	if !IsSubject(value) {
-		r.badf("MUSTER_API_PREFIX: %q is no subject prefix", value)
+		r.badf("%s: %q is no subject prefix", variable, value)
 	}
 	return value
 }

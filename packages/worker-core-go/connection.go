@@ -2,6 +2,7 @@ package muster
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -22,15 +23,24 @@ type connection struct {
 	// session ends when the connection is lost; nil while there is none.
 	session context.Context //nolint:containedctx // It belongs to the connection, not to a call.
 	lose    context.CancelFunc
+	// wasUp: there was a connection once.
+	wasUp bool
 }
 
 // connect gives a connection that comes up whenever there is a server, and comes back for ever.
-func connect(c Config) (*connection, error) {
+// refused is called with what the server will not have: the login of a member that was never connected
+// ([CodeLoginRefused]), or what a member needs ([CodeNotPermitted]).
+func connect(c Config, refused func(Code, error)) (*connection, error) {
 	conn := &connection{up: make(chan struct{})}
 	log := c.Log
 	servers, login := splitServerURLs(c.Servers)
-	nc, err := nats.Connect(servers,
+	byFiles, err := c.Login.options()
+	if err != nil {
+		return nil, unreachable(err, "cannot log in")
+	}
+	nc, err := nats.Connect(servers, append(byFiles,
 		login,
+		nats.CustomInboxPrefix(c.InboxPrefix),
 		nats.Name(c.Stream+"."+c.Group+"."+c.Member),
 		nats.Timeout(5*time.Second),
 		nats.MaxReconnects(-1),
@@ -53,10 +63,21 @@ func connect(c Config) (*connection, error) {
 			conn.change(nc, false)
 		}),
 		nats.ClosedHandler(func(nc *nats.Conn) { conn.change(nc, false) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			log.Error("server error", "code", "nats_error", "error", errorText(err))
+		// Who was never let in will not be by asking again. Later the login may be about to be replaced.
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+			if isRefusal(err) && !conn.hasBeenUp() {
+				refused(CodeLoginRefused, err)
+			}
 		}),
-	)
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			switch {
+			case errors.Is(err, nats.ErrPermissionViolation) && c.isNeeded(errorText(err)):
+				refused(CodeNotPermitted, err)
+			case conn.hasBeenUp() || !isRefusal(err):
+				log.Error("server error", "code", "nats_error", "error", errorText(err))
+			}
+		}),
+	)...)
 	if err != nil {
 		return nil, unreachable(err, "cannot connect")
 	}
@@ -133,6 +154,7 @@ func (c *connection) change(_ *nats.Conn, isUp bool) {
 	wasUp := c.session != nil
 	switch {
 	case isUp && !wasUp:
+		c.wasUp = true
 		c.session, c.lose = context.WithCancel(context.Background())
 		close(c.up)
 	case !isUp && wasUp:
@@ -147,6 +169,22 @@ func (c *connection) change(_ *nats.Conn, isUp bool) {
 	for _, listener := range listeners {
 		listener(isUp)
 	}
+}
+
+func (c *connection) hasBeenUp() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.wasUp
+}
+
+// isRefusal: the server does not know us; one that is slow to look says something else.
+func isRefusal(err error) bool {
+	for _, known := range []error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return false
 }
 
 func errorText(err error) string {

@@ -22,6 +22,10 @@ const (
 	CodeConflict    Code = "conflict"
 	CodeIDTaken     Code = "id_taken"
 	CodeForced      Code = "forced"
+	// CodeLoginRefused: the server does not let the member in.
+	CodeLoginRefused Code = "login_refused"
+	// CodeNotPermitted: the server refuses what the member needs.
+	CodeNotPermitted Code = "not_permitted"
 	// CodeCannotListen: the port of metrics and health cannot be had.
 	CodeCannotListen Code = "cannot_listen"
 	// CodeLedgerSchema: the tables of the ledger are missing, or are not those we know.

@@ -20,7 +20,7 @@ func TestTheGapIsTheLargerOfBothClocks(t *testing.T) {
 func testConnection(t *testing.T) *connection {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	conn, err := connect(Config{Servers: []string{shared.url}, Log: log})
+	conn, err := connect(Config{Servers: []string{shared.url}, Log: log, InboxPrefix: defaultInbox}, func(Code, error) {})
 	must(t, err)
 	t.Cleanup(conn.nc.Close)
 	return conn

@@ -17,6 +17,7 @@ const (
 	exitForced    = 1
 	exitBadConfig = 2
 	exitIDTaken   = 3
+	exitRefused   = 4
 )
 
 // Option changes the configuration that [Run] reads from the environment.
@@ -99,6 +100,9 @@ func exitCode(err error, stderr io.Writer) int {
 	case HasCode(err, CodeIDTaken):
 		fmt.Fprintln(stderr, err)
 		return exitIDTaken
+	case HasCode(err, CodeLoginRefused), HasCode(err, CodeNotPermitted):
+		fmt.Fprintln(stderr, err)
+		return exitRefused
 	default:
 		fmt.Fprintln(stderr, err)
 		return exitForced

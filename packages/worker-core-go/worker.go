@@ -34,6 +34,7 @@ type Worker struct {
 	forceOnce sync.Once
 	isTaken   atomic.Bool
 	hasJoined atomic.Bool
+	refusal   atomic.Pointer[Error]
 	beatNow   chan struct{}
 	endpoint  atomic.Pointer[endpoint]
 
@@ -108,7 +109,8 @@ func (w *Worker) HTTPPort() int {
 //
 // The error is of [CodeForced] where handlers still ran when the grace had ended or after
 // [Worker.Abort], of [CodeIDTaken] where another live process has the id, of [CodeCannotListen]
-// where the port of metrics and health cannot be had, of [CodeUnreachable] where the configuration
+// where the port of metrics and health cannot be had, of [CodeLoginRefused] or [CodeNotPermitted] where
+// the server refuses the login or what the member needs, of [CodeUnreachable] where the configuration
 // allows no connection at all.
 func (w *Worker) Serve(ctx context.Context) (err error) {
 	defer context.AfterFunc(ctx, w.Drain)()
@@ -120,7 +122,7 @@ func (w *Worker) Serve(ctx context.Context) (err error) {
 		defer e.close()
 		w.endpoint.Store(e)
 	}
-	conn, err := connect(w.config)
+	conn, err := connect(w.config, w.onRefused)
 	if err != nil {
 		return err
 	}
@@ -139,6 +141,9 @@ func (w *Worker) Serve(ctx context.Context) (err error) {
 	w.leave(context.WithoutCancel(ctx))
 	if w.isTaken.Load() {
 		return w.member.taken()
+	}
+	if refusal := w.refusal.Load(); refusal != nil {
+		return refusal
 	}
 	return err
 }
@@ -287,6 +292,16 @@ func (w *Worker) leave(ctx context.Context) {
 	}
 	w.config.Log.Info("left")
 	tell(w.config.Log, w.config.Events.Left)
+}
+
+// onRefused ends the member: without what the server refuses there is no work, and a process that ends
+// says so more clearly than one that waits.
+func (w *Worker) onRefused(code Code, err error) {
+	message := map[Code]string{CodeLoginRefused: "login refused", CodeNotPermitted: "not permitted"}[code]
+	if w.refusal.CompareAndSwap(nil, &Error{Code: code, Message: message, Err: err}) {
+		w.config.Log.Error(message, "code", string(code), "error", err.Error())
+	}
+	w.Drain()
 }
 
 func (w *Worker) onDrain(msg *nats.Msg) {

@@ -34,6 +34,7 @@ export {
 export { deadLetterId, eventIdOf, type Headers, replayMsgId } from "./ids.ts";
 export { attemptsKey, groupKey, ledgerKey, memberKey } from "./keys.ts";
 export { LedgerRow, MAX_SEQUENCES } from "./ledger-row.ts";
+export { type FileLogin, fileLogin, type LoginFiles, readLoginFiles } from "./login-files.ts";
 export { MemberRecord } from "./member-record.ts";
 export { checkName, checkStream, checkSubject, isName, isStream, isSubject } from "./names.ts";
 export {
@@ -61,7 +62,7 @@ export {
   protocolSchemas,
   schemaName,
 } from "./schemas.ts";
-export { isServerUrl, type ServerLogin, splitServerUrls } from "./server-url.ts";
+export { hasLogin, isServerUrl, type ServerLogin, splitServerUrls } from "./server-url.ts";
 export { specProblems } from "./spec-problems.ts";
 export {
   archiveFilter,

@@ -20,6 +20,11 @@ export function splitServerUrls(urls: readonly string[]): { servers: string[]; l
   return { servers: urls.map(withoutUser), login };
 }
 
+/** Whether the first of the URLs has a login; false where it is none. */
+export function hasLogin([url]: readonly string[]): boolean {
+  return url !== undefined && URL.canParse(url) && new URL(url).username !== "";
+}
+
 function loginOf({ username, password }: URL): ServerLogin | undefined {
   if (username === "") return {};
   try {

@@ -1,4 +1,6 @@
+export { type Cluster, type ClusterOptions, startCluster } from "./cluster.ts";
 export { checkoutRoot, findNatsServer } from "./find.ts";
+export { makeOperator, type Operator } from "./operator.ts";
 export { freePort } from "./port.ts";
 export { type NatsOptions, type NatsServer, startNats } from "./nats.ts";
 export { type PostgresOptions, type PostgresServer, startPostgres } from "./postgres.ts";

@@ -11,6 +11,10 @@ export type NatsOptions = {
   storeDir?: string;
   /** Lines for the server's configuration file. */
   config?: string;
+  /** A configuration file instead, with what it includes beside it; listen and JetStream come from here. */
+  configFile?: string;
+  /** Laid over the environment: variables that the configuration names. */
+  env?: Record<string, string>;
   /** Out of the terminal's process group, see `ProcOptions`. */
   detached?: boolean;
 };
@@ -37,12 +41,14 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
   const scratch = await mkdtemp(join(tmpdir(), "muster-nats-"));
   const storeDir = options.storeDir ?? join(scratch, "store");
   const port = options.port ?? (await freePort());
-  const file = join(scratch, "server.conf");
-  await writeFile(file, `${options.config ?? ""}\n`);
+  const file = options.configFile ?? join(scratch, "server.conf");
+  if (options.configFile === undefined) await writeFile(file, `${options.config ?? ""}\n`);
   const argv = [findNatsServer(), "-c", file, "-a", "127.0.0.1", "-p", String(port), "-js", "-sd", storeDir];
   let proc: Proc;
   const start = async (): Promise<void> => {
-    proc = startProcess(`nats-server:${port}`, argv, {}, { detached: options.detached === true });
+    proc = startProcess(`nats-server:${port}`, argv, options.env ?? {}, {
+      detached: options.detached === true,
+    });
     // Its own words, not an answer on the port: another server may be the one that answers there.
     await proc.waitForLine(/Server is ready/, 20_000).catch(async (error: unknown) => {
       await proc[Symbol.asyncDispose]();

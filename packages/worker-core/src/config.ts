@@ -1,6 +1,13 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { isName, isServerUrl, MusterError } from "@muster/contracts";
+import {
+  hasLogin,
+  isName,
+  isServerUrl,
+  type LoginFiles,
+  MusterError,
+  readLoginFiles,
+} from "@muster/contracts";
 
 /** Version of this core, shown in the member record. */
 export const coreVersion = "0.1.0";
@@ -9,12 +16,16 @@ export const coreVersion = "0.1.0";
 export interface WorkerConfig {
   /** One or more server URLs, tried in turn. */
   natsUrls: string[];
+  /** Credentials or nkey, and the certificate authority, by their paths. Default: none. */
+  loginFiles?: LoginFiles;
   stream: string;
   group: string;
   /** The member's id, unique in its group. */
   workerId: string;
   /** JetStream API prefix, where accounts remap it. */
   apiPrefix: string;
+  /** What the subjects begin with on which answers and messages come. Default `_INBOX`. */
+  inboxPrefix?: string;
   /** Milliseconds between heartbeats, which also poll the spec. */
   heartbeatMs: number;
   /** How long a drain waits for running handlers. */
@@ -40,12 +51,17 @@ const logLevels: readonly LogLevel[] = ["debug", "info", "warn", "error"];
  */
 export function readConfig(env: Record<string, string | undefined> = process.env): WorkerConfig {
   const bad: string[] = [];
+  const natsUrls = readUrls(env["NATS_URL"], bad);
+  const login = readLoginFiles(env, hasLogin(natsUrls));
+  bad.push(...login.problems);
   const config: WorkerConfig = {
-    natsUrls: readUrls(env["NATS_URL"], bad),
+    natsUrls,
+    loginFiles: login.files,
     stream: readName("MUSTER_STREAM", env["MUSTER_STREAM"], bad),
     group: readName("MUSTER_GROUP", env["MUSTER_GROUP"], bad),
     workerId: readName("WORKER_ID", env["WORKER_ID"] || defaultWorkerId(), bad),
-    apiPrefix: readPrefix(env["MUSTER_API_PREFIX"] || "$JS.API", bad),
+    apiPrefix: readPrefix("MUSTER_API_PREFIX", env["MUSTER_API_PREFIX"] || "$JS.API", bad),
+    inboxPrefix: readPrefix("MUSTER_INBOX_PREFIX", env["MUSTER_INBOX_PREFIX"] || "_INBOX", bad),
     heartbeatMs: readInteger(
       "MUSTER_HEARTBEAT_MS",
       env["MUSTER_HEARTBEAT_MS"],
@@ -142,10 +158,10 @@ function readSecret(file: string, bad: string[]): string | undefined {
   }
 }
 
-function readPrefix(value: string, bad: string[]): string {
+function readPrefix(variable: string, value: string, bad: string[]): string {
   const prefix = value.replace(/\.$/, "");
   if (!/^[^\s*>.]+(\.[^\s*>.]+)*$/.test(prefix)) {
-    bad.push(`MUSTER_API_PREFIX: ${JSON.stringify(value)} is no subject prefix`);
+    bad.push(`${variable}: ${JSON.stringify(value)} is no subject prefix`);
   }
   return prefix;
 }

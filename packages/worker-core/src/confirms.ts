@@ -1,4 +1,3 @@
-import { createInbox } from "@nats-io/transport-node";
 import type { Subscription } from "@nats-io/transport-node";
 import type { Connection } from "./connection.ts";
 
@@ -13,7 +12,7 @@ interface Waiting {
 
 /** Acks that the server answers, over one inbox. */
 export class Confirms {
-  readonly #inbox = createInbox();
+  readonly #inbox: string;
   readonly #connection: Connection;
   readonly #subscription: Subscription;
   /** By inbox, in the order they were sent. */
@@ -25,6 +24,7 @@ export class Confirms {
 
   constructor(connection: Connection) {
     this.#connection = connection;
+    this.#inbox = connection.newInbox();
     this.#subscription = connection.nats.subscribe(`${this.#inbox}.*`, {
       callback: (error, msg) => (error === null ? this.#end(msg.subject) : undefined),
     });

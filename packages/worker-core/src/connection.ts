@@ -1,7 +1,13 @@
-import { connect } from "@nats-io/transport-node";
-import type { NatsConnection } from "@nats-io/transport-node";
+import {
+  connect,
+  createInbox,
+  jwtAuthenticator,
+  nkeyAuthenticator,
+  PermissionViolationError,
+} from "@nats-io/transport-node";
+import type { ConnectionOptions, NatsConnection } from "@nats-io/transport-node";
 import type { NatsConnectionImpl } from "@nats-io/nats-core/internal";
-import { MusterError, splitServerUrls } from "@muster/contracts";
+import { fileLogin, type LoginFiles, MusterError, splitServerUrls } from "@muster/contracts";
 import { delay } from "./clock.ts";
 import type { Logger } from "./log.ts";
 
@@ -19,11 +25,14 @@ export class Connection {
   #isUp = true;
   #maxPayload: number;
   readonly #listeners = new Set<(isUp: boolean) => void>();
+  readonly #forbidden = new Set<(error: PermissionViolationError) => void>();
+  readonly #inboxPrefix: string | undefined;
   readonly #log: Logger;
 
-  constructor(nats: NatsConnection, log: Logger) {
+  constructor(nats: NatsConnection, log: Logger, inboxPrefix?: string) {
     this.nats = nats;
     this.#log = log;
+    this.#inboxPrefix = inboxPrefix;
     this.#maxPayload = nats.info?.max_payload ?? 1_048_576;
     void this.#watchStatus();
   }
@@ -61,6 +70,16 @@ export class Connection {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Calls back when the server refused a publish or a subscription. */
+  onForbidden(listener: (error: PermissionViolationError) => void): void {
+    this.#forbidden.add(listener);
+  }
+
+  /** A subject that nobody else listens to. */
+  newInbox(): string {
+    return createInbox(this.#inboxPrefix);
+  }
+
   /** Resolves when what was published has been taken by the server, false when that cannot be known. */
   async flush(timeoutMs = 5000): Promise<boolean> {
     if (!this.#isUp || this.nats.isClosed()) {
@@ -95,6 +114,10 @@ export class Connection {
       } else if (status.type === "reconnect") {
         this.#maxPayload = this.nats.info?.max_payload ?? this.#maxPayload;
         this.#change(true);
+      } else if (status.type === "error" && status.error instanceof PermissionViolationError) {
+        for (const listener of this.#forbidden) {
+          listener(status.error);
+        }
       } else if (status.type === "error") {
         this.#log.error({ code: "nats_error", error: status.error.message }, "server error");
       }
@@ -116,14 +139,24 @@ export class Connection {
   }
 }
 
+/** How to connect. */
+export interface OpenOptions {
+  readonly servers: string[];
+  readonly loginFiles?: LoginFiles | undefined;
+  readonly inboxPrefix?: string | undefined;
+  readonly name: string;
+  readonly signal: AbortSignal;
+}
+
+/** A server that does not know us; one that is slow to look says something else. */
+const refusal = /authorization violation|authentication (expired|revoked)/i;
+
 /**
- * Connects, trying for ever until the signal aborts.
+ * Connects, trying for ever until the signal aborts. Throws a MusterError `login_refused` when a server refuses the
+ * login: who was never let in will not be by asking again.
  * The client's own `waitOnFirstConnect` cannot be stopped and does not say why it waits, hence the loop.
  */
-export async function openConnection(
-  options: { servers: string[]; name: string; signal: AbortSignal },
-  log: Logger,
-): Promise<Connection> {
+export async function openConnection(options: OpenOptions, log: Logger): Promise<Connection> {
   const { servers, login } = splitServerUrls(options.servers);
   let said: string | undefined;
   while (!options.signal.aborted) {
@@ -131,6 +164,8 @@ export async function openConnection(
       const nats = await connect({
         servers,
         ...login,
+        ...loginOptions(options.loginFiles),
+        ...(options.inboxPrefix === undefined ? {} : { inboxPrefix: options.inboxPrefix }),
         name: options.name,
         maxReconnectAttempts: -1,
         reconnectTimeWait: reconnectWaitMs,
@@ -143,9 +178,12 @@ export async function openConnection(
         await nats.close();
         break;
       }
-      return new Connection(nats, log);
+      return new Connection(nats, log, options.inboxPrefix);
     } catch (cause) {
       const error = cause instanceof Error ? cause.message : String(cause);
+      if (refusal.test(error)) {
+        throw new MusterError("login_refused", `${servers.join(", ")}: ${error}`, { cause });
+      }
       if (error !== said) {
         log.warn({ code: "no_connection", error }, "disconnected");
         said = error;
@@ -154,4 +192,16 @@ export async function openConnection(
     }
   }
   throw new MusterError("stopped", "stopped before a connection was made");
+}
+
+/** By the files of NATS_CREDS, NATS_NKEY and NATS_CA. With an authority given, a server without TLS is not used. */
+function loginOptions(files: LoginFiles = {}): Partial<ConnectionOptions> {
+  const login = fileLogin(files);
+  const seed = () => Buffer.from(login?.().seed ?? "");
+  const authenticator =
+    files.creds === undefined ? nkeyAuthenticator(seed) : jwtAuthenticator(() => login?.().jwt ?? "", seed);
+  return {
+    ...(login === undefined ? {} : { authenticator }),
+    ...(files.ca === undefined ? {} : { tls: { caFile: files.ca } }),
+  };
 }

@@ -1,4 +1,3 @@
-import { createInbox } from "@nats-io/transport-node";
 import type { Msg } from "@nats-io/transport-node";
 import type { Connection } from "./connection.ts";
 import { Lane } from "./lane.ts";
@@ -109,7 +108,7 @@ export class Pull implements Source {
   };
 
   #openLanes(): Lane[] {
-    const inbox = createInbox();
+    const inbox = this.#connection.newInbox();
     return Array.from(
       { length: laneCount },
       (_, index) =>

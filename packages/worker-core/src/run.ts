@@ -10,7 +10,13 @@ import type { Middleware } from "./middleware.ts";
 import { Worker } from "./worker.ts";
 import type { WorkerEnd } from "./worker-options.ts";
 
-const exitCodes: Record<WorkerEnd["reason"], number> = { drained: 0, grace: 1, forced: 1, taken: 3 };
+const exitCodes: Record<WorkerEnd["reason"], number> = {
+  drained: 0,
+  grace: 1,
+  forced: 1,
+  taken: 3,
+  refused: 4,
+};
 
 /** What the environment does not say. */
 export interface RunOptions {
@@ -28,7 +34,8 @@ export interface RunOptions {
 /**
  * Runs a worker for the life of the process: configuration from the environment, SIGTERM and SIGINT
  * drain, a second one forces, the exit code says how it ended: 0 clean drain, 1 forced or grace over, 2 bad
- * environment (each bad variable on stderr), 3 the id is in use.
+ * environment (each bad variable on stderr), 3 the id is in use,
+ * 4 the server refuses the login or what a member needs.
  * Resolves only in a process that is about to exit.
  */
 export async function runWorker<T extends ZodType>(

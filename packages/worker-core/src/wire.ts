@@ -1,4 +1,3 @@
-import { createInbox } from "@nats-io/transport-node";
 import type { Msg, MsgHdrs, Subscription } from "@nats-io/transport-node";
 import { MusterError } from "@muster/contracts";
 import type { Connection } from "./connection.ts";
@@ -23,7 +22,7 @@ const sweepMs = 250;
 export class Wire {
   readonly #connection: Connection;
   readonly #timeoutMs: number;
-  readonly #inbox = createInbox();
+  readonly #inbox: string;
   /** In the order of their deadlines, because all have the same time. */
   readonly #waiting = new Map<string, Waiting>();
   readonly #subscription: Subscription;
@@ -34,6 +33,7 @@ export class Wire {
   /** `timeoutMs`: how long an answer may take, the wait for a connection included. Default 5000. */
   constructor(connection: Connection, timeoutMs = 5000) {
     this.#connection = connection;
+    this.#inbox = connection.newInbox();
     this.#timeoutMs = timeoutMs;
     this.#subscription = connection.nats.subscribe(`${this.#inbox}.*`, {
       callback: (error, msg) => {
@@ -41,6 +41,12 @@ export class Wire {
           this.#answer(msg);
         }
       },
+    });
+    // The server does not answer a publish that it does not permit.
+    connection.onForbidden(({ operation, subject, message }) => {
+      if (operation === "publish") {
+        this.#fail((waiting) => waiting.subject === subject, message);
+      }
     });
     // Answers to what is on its way are lost with the connection: waiting longer would gain nothing.
     this.#stopListening = connection.onChange((isUp) => {
@@ -128,9 +134,15 @@ export class Wire {
   #failAll(why: string): void {
     clearTimeout(this.#sweep);
     this.#sweep = undefined;
+    this.#fail(() => true, why);
+  }
+
+  #fail(which: (waiting: Waiting) => boolean, why: string): void {
     for (const [reply, waiting] of this.#waiting) {
-      this.#waiting.delete(reply);
-      waiting.reject(unreachable(waiting.subject, why));
+      if (which(waiting)) {
+        this.#waiting.delete(reply);
+        waiting.reject(unreachable(waiting.subject, why));
+      }
     }
   }
 

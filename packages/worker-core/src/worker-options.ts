@@ -39,6 +39,6 @@ export type WorkerOptions<T extends ZodType> = {
 
 /** How a worker's life ended. */
 export interface WorkerEnd {
-  /** `drained`: all that ran has ended. `grace`: handlers still ran. `forced`: told to stop at once. `taken`: the id is another's. */
-  readonly reason: "drained" | "grace" | "forced" | "taken";
+  /** `drained`: all that ran has ended. `grace`: handlers still ran. `forced`: told to stop at once. `taken`: the id is another's. `refused`: the server refuses the login, or what a member needs. */
+  readonly reason: "drained" | "grace" | "forced" | "taken" | "refused";
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { MemberRecord } from "@muster/contracts";
 import { memberSubject, MusterError } from "@muster/contracts";
+import type { PermissionViolationError } from "@nats-io/transport-node";
 import type { ZodType } from "zod";
 import type { Base } from "./base.ts";
 import { closeBase, openBase } from "./base.ts";
@@ -17,6 +18,7 @@ import type { HttpEndpoint } from "./http.ts";
 import type { Logger } from "./log.ts";
 import { createLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
+import { isNeeded } from "./needs.ts";
 import { memberRecord } from "./record.ts";
 import { Stats } from "./stats.ts";
 import { Work } from "./work.ts";
@@ -46,6 +48,7 @@ export class Worker<T extends ZodType = ZodType> {
   #draining: Promise<void> | undefined;
   #hasJoined = false;
   #isTaken = false;
+  #isRefused = false;
   #wasPaused = false;
 
   constructor(options: WorkerOptions<T>) {
@@ -113,7 +116,8 @@ export class Worker<T extends ZodType = ZodType> {
   }
 
   async #start(): Promise<void> {
-    const { natsUrls, stream, group, workerId, httpHost: host, httpPort: port } = this.#config;
+    const { natsUrls, loginFiles, inboxPrefix, stream, group, workerId } = this.#config;
+    const { httpHost: host, httpPort: port } = this.#config;
     const signal = this.#stopStart.signal;
     if (port !== undefined) {
       // Loaded only where it is asked for: node:http costs every start 40 ms.
@@ -131,14 +135,20 @@ export class Worker<T extends ZodType = ZodType> {
     }
     let connection: Connection;
     try {
-      const options = { servers: natsUrls, name: `${stream}.${group}.${workerId}`, signal };
+      const name = `${stream}.${group}.${workerId}`;
+      const options = { servers: natsUrls, loginFiles, inboxPrefix, name, signal };
       connection = await openConnection(options, this.#log);
     } catch (error) {
       if (error instanceof MusterError && error.code === "stopped") {
         return;
       }
+      if (error instanceof MusterError && error.code === "login_refused") {
+        this.#refused("login refused", error.code, error.message);
+        return;
+      }
       throw error;
     }
+    connection.onForbidden((error) => this.#onForbidden(error));
     connection.onChange((isUp) => {
       if (isUp) {
         this.#metrics.reconnected();
@@ -264,6 +274,23 @@ export class Worker<T extends ZodType = ZodType> {
     void this.drain();
   }
 
+  #onForbidden(error: PermissionViolationError): void {
+    if (isNeeded(error, this.#config)) {
+      this.#refused("not permitted", "not_permitted", error.message);
+    } else {
+      this.#log.error({ code: "nats_error", error: error.message }, "server error");
+    }
+  }
+
+  /** Without what the server refuses there is no work: a process that ends says so more clearly than one that waits. */
+  #refused(message: string, code: string, error: string): void {
+    if (!this.#isRefused) {
+      this.#log.error({ code, error }, message);
+    }
+    this.#isRefused = true;
+    void this.drain();
+  }
+
   async #drain(): Promise<void> {
     this.#log.info({ state: "draining" }, "draining");
     this.#stopStart.abort();
@@ -282,7 +309,7 @@ export class Worker<T extends ZodType = ZodType> {
       }
     }
     await this.#close();
-    this.#end.resolve({ reason: this.#isTaken ? "taken" : reason });
+    this.#end.resolve({ reason: this.#isTaken ? "taken" : this.#isRefused ? "refused" : reason });
   }
 
   async #close(): Promise<void> {

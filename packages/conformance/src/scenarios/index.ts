@@ -12,6 +12,7 @@ import { ledgerKv } from "./ledger-kv.ts";
 import { ledgerNone } from "./ledger-none.ts";
 import { ledgerPostgres } from "./ledger-postgres.ts";
 import { life } from "./life.ts";
+import { login } from "./login.ts";
 import { look } from "./look.ts";
 import { membership } from "./membership.ts";
 import { network } from "./network.ts";
@@ -55,6 +56,7 @@ export const scenarios: readonly Scenario[] = [
   ...membership,
   ...spec,
   ...life,
+  ...login,
   ...breaking,
   ...network,
   ...documents,

@@ -181,8 +181,8 @@ export const network: Scenario[] = [
 
   scenario(
     "net-forbidden",
-    "SEC-3 SETTLE-8",
-    "what it may not publish is unreachable, and nothing is lost",
+    "SEC-3 SETTLE-8 EXIT-1",
+    "what it needs and may not publish ends it with 4, and nothing is lost",
     async (lab) => {
       const config = rights(plain.filter((subject) => !subject.startsWith("muster.dlq")));
       const site = await lab.ownServer({ config, connect: { user: "owner", pass: "owner" } });
@@ -190,10 +190,12 @@ export const network: Scenario[] = [
       const tap = await lab.tap(group);
       const member = lab.join(group, { MUSTER_API_PREFIX: "JSF.API" });
       const { seq } = await group.send({ eventId: "dead", directive: "permanent" });
-      await member.said(/"server error"/);
-      await waitFor("it to be given back", () => tap.story(seq).startsWith("nak 1"));
+      const ended = member.ended();
+      await member.said(/"not_permitted"/);
+      same("its end", await ended, { code: 4, signal: null });
+      same("how it ended with the message", tap.story(seq), "nak 1");
       same("messages left", await group.left(), 1);
-      has("its record", await member.recorded("itself", () => true), { id: member.id });
+      same("its record", await member.record(), undefined);
     },
   ),
 

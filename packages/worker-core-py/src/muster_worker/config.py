@@ -6,12 +6,13 @@ import os
 import re
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from .errors import ConfigError
 from .log import LEVELS
+from .login_files import LoginFiles
 from .protocol.names import is_name
 from .protocol.server_url import can_log_in
 
@@ -31,12 +32,16 @@ class Config:
 
     servers: tuple[str, ...]
     """NATS server URLs, at least one."""
+    login: LoginFiles = field(default_factory=LoginFiles)
+    """Files to log in with; default: the login of the first URL, or none."""
     stream: str
     group: str
     member: str
     """The member's id, unique in the group while it lives."""
     api_prefix: str = "$JS.API"
     """JetStream API prefix, where accounts remap it."""
+    inbox_prefix: str = "_INBOX"
+    """What the subjects begin with on which answers and messages come."""
     heartbeat_ms: int = 5000
     """Between two heartbeats, each with a poll of the spec; 250 to 5000."""
     grace_ms: int = 25000
@@ -74,20 +79,32 @@ def load_config(env: Mapping[str, str]) -> Config:
             problems.append(f"{variable}: {value!r} does not match ^[A-Za-z0-9_-]{{1,60}}$")
         return value
 
+    def prefix(variable: str, default: str) -> str:
+        value = text(variable, default).removesuffix(".")
+        if not re.fullmatch(r"[^\s*>.]+([.][^\s*>.]+)*", value):
+            problems.append(f"{variable}: {value!r} is no subject prefix")
+        return value
+
     servers = tuple(url.strip() for url in text("NATS_URL", "").split(",") if url.strip())
     if not servers:
         problems.append("NATS_URL: required, for example nats://127.0.0.1:4222")
     problems.extend(f"NATS_URL: {problem}" for url in servers if (problem := _url_problem(url)))
     if len({url.startswith("ws") for url in servers}) > 1:
         problems.append("NATS_URL: ws and wss do not mix with nats and tls")
+    login = LoginFiles(
+        creds=text("NATS_CREDS", "") or None,
+        nkey=text("NATS_NKEY", "") or None,
+        ca=text("NATS_CA", "") or None,
+    )
+    has_url_login = bool(servers) and "@" in servers[0].partition("//")[2].partition("/")[0]
+    problems.extend(login.problems(has_url_login=has_url_login))
     stream = name("MUSTER_STREAM", "stream of the group")
     group = name("MUSTER_GROUP", "group")
     member = text("WORKER_ID", "") or default_member()
     if not is_name(member):
         problems.append(f"WORKER_ID: {member!r} does not match ^[A-Za-z0-9_-]{{1,60}}$")
-    prefix = text("MUSTER_API_PREFIX", "$JS.API").removesuffix(".")
-    if not re.fullmatch(r"[^\s*>.]+([.][^\s*>.]+)*", prefix):
-        problems.append(f"MUSTER_API_PREFIX: {prefix!r} is no subject prefix")
+    api_prefix = prefix("MUSTER_API_PREFIX", "$JS.API")
+    inbox_prefix = prefix("MUSTER_INBOX_PREFIX", "_INBOX")
     heartbeat_ms = number("MUSTER_HEARTBEAT_MS", 5000, 250, 5000)
     grace_ms = number("MUSTER_GRACE_MS", 25000, 0, 3_600_000)
     level = text("LOG_LEVEL", "info")
@@ -99,10 +116,12 @@ def load_config(env: Mapping[str, str]) -> Config:
         raise ConfigError(problems)
     return Config(
         servers=servers,
+        login=login,
         stream=stream,
         group=group,
         member=member,
-        api_prefix=prefix,
+        api_prefix=api_prefix,
+        inbox_prefix=inbox_prefix,
         heartbeat_ms=heartbeat_ms,
         grace_ms=grace_ms,
         log_level=level,

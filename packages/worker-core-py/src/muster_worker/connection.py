@@ -7,7 +7,8 @@ where a coroutine for each message would cost more than the message; each overri
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -17,14 +18,19 @@ from nats.aio.msg import Msg as ClientMsg
 from nats.protocol import command
 
 from .config import Config
+from .errors import MusterError
 from .headers import encode_headers, read_headers
 from .log import Log
 from .msg import Msg
+from .needs import forbidden_subject
 from .parser import Parser
 from .protocol.server_url import split_server_urls
 
 RECONNECT_WAIT_S = 0.5
 """Seconds between two tries at the same server."""
+
+# A server that does not know us; one that is slow to look says something else.
+_REFUSAL = re.compile(r"authorization violation|authentication (expired|revoked)", re.IGNORECASE)
 
 Callback = Callable[[Msg], None]
 
@@ -70,13 +76,15 @@ class Connection(Client):
     it is by then. Whoever publishes therefore asks `is_up` first.
     """
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, *, needs_tls: bool = False) -> None:
         super().__init__()
+        self._needs_tls = needs_tls
         self._ps: Any = Parser(self)
         self._log = log
         self._is_up = False
         self._is_flushing = False
         self._changed: dict[Callable[[bool], None], None] = {}
+        self._forbidden: list[Callable[[str], None]] = []
         self.listeners: dict[int, Listener] = {}
         """By subscription id; the client's own table has them too, to subscribe them again."""
 
@@ -96,6 +104,10 @@ class Connection(Client):
             self._changed.pop(callback, None)
 
         return stop
+
+    def on_forbidden(self, callback: Callable[[str], None]) -> None:
+        """Calls back with the server's words when it refused a publish or a subscription."""
+        self._forbidden.append(callback)
 
     def listen(self, subject: str, callback: Callback, queue: str = "") -> Listener:
         """Subscribes; `queue`: only one member of the queue group gets a message."""
@@ -222,10 +234,19 @@ class Connection(Client):
         self._pongs_received += 1
         self._pings_outstanding = 0
 
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        # The library would go on in plain text where the server asks for no TLS.
+        if self._needs_tls and initial_connection:
+            if not (info.get("tls_required") or info.get("tls_available")):
+                raise nats.errors.Error("nats: the server has no TLS, and NATS_CA is set")
+            info["tls_required"] = True
+        await super()._process_info(info, initial_connection=initial_connection)
+
     async def _process_err(self, err_msg: str) -> None:
         # The library closes for good on most errors, e.g. an expired login. A member comes back.
-        if "permissions violation" in err_msg:
-            await super()._process_err(err_msg)
+        if forbidden_subject(err_msg) is not None:
+            for callback in self._forbidden:
+                callback(err_msg.strip("'"))
             return
         error = nats.errors.Error(f"nats: {err_msg}")
         await self._error_cb(error)
@@ -254,14 +275,21 @@ class Connection(Client):
 
 
 async def open_connection(config: Config, log: Log) -> Connection:
-    """Connects, however long the server takes to come up."""
+    """Connects, however long the server takes to come up.
+
+    Raises MusterError `login_refused` when no server lets us in: who was never let in will not be
+    by asking again.
+    """
     said = ""
     while True:
-        connection = Connection(log)
+        connection = Connection(log, needs_tls=config.login.ca is not None)
         try:
             await _connect(connection, config, log)
+        except MusterError:
+            with suppress(Exception):
+                await connection.close()
+            raise
         except Exception as error:
-            # Nothing that a server says at the door is a reason to stop asking.
             if repr(error) != said:
                 said = repr(error)
                 log.warning("disconnected", code="no_connection", error=said)
@@ -279,12 +307,16 @@ async def open_connection(config: Config, log: Log) -> Connection:
 
 async def _connect(connection: Connection, config: Config, log: Log) -> None:
     said = ""
+    failures = 0
+    refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    servers, login = split_server_urls(config.servers)
 
     async def on_error(error: Exception) -> None:
-        nonlocal said
+        nonlocal said, failures
         text = str(error) or type(error).__name__
-        if "permissions violation" in text:
-            log.error("server error", code="nats_error", error=text)
+        failures += 1
+        if _REFUSAL.search(text) and failures >= len(servers) and not refused.done():
+            refused.set_exception(MusterError("login_refused", f"{', '.join(servers)}: {text}"))
         elif text != said and not connection.is_up:
             # The same failure twice a second is said once.
             log.warning("disconnected", code="no_connection", error=text)
@@ -299,8 +331,7 @@ async def _connect(connection: Connection, config: Config, log: Log) -> None:
         log.warning("reconnected")
         connection.tell_change(True)
 
-    servers, login = split_server_urls(config.servers)
-    await connection.connect(
+    connecting = connection.connect(
         servers=servers,
         user=login.user,
         password=login.password,
@@ -315,4 +346,22 @@ async def _connect(connection: Connection, config: Config, log: Log) -> None:
         connect_timeout=5,
         ping_interval=10,
         flush_timeout=5,
+        inbox_prefix=config.inbox_prefix,
+        **config.login.options(),
     )
+    await _first_of(connecting, refused)
+
+
+async def _first_of(connecting: Coroutine[Any, Any, None], refused: asyncio.Future[None]) -> None:
+    """The library's `connect` goes on asking by itself, whatever a server says."""
+    task = asyncio.create_task(connecting)
+    try:
+        await asyncio.wait({task, refused}, return_when=asyncio.FIRST_COMPLETED)
+        (task if task.done() else refused).result()
+    finally:
+        # Later refusals are no reason to end: the login may be about to be replaced.
+        if not refused.cancel():
+            refused.exception()
+        task.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await task

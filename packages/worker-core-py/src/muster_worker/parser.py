@@ -100,7 +100,7 @@ class Parser:
             case b"INFO":
                 await self._client._process_info(json.loads(args))
             case b"-ERR":
-                await self._client._process_err(args.strip().decode("utf-8", "replace").lower())
+                await self._client._process_err(args.strip().decode("utf-8", "replace"))
             case b"+OK" | b"":
                 return
             case _:

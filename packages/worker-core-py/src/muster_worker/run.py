@@ -19,7 +19,13 @@ from .log import Log
 from .middleware import Middleware
 from .worker import Worker, WorkerEnd
 
-_EXIT_CODES: dict[WorkerEnd, int] = {"drained": 0, "grace": 1, "forced": 1, "taken": 3}
+_EXIT_CODES: dict[WorkerEnd, int] = {
+    "drained": 0,
+    "grace": 1,
+    "forced": 1,
+    "taken": 3,
+    "refused": 4,
+}
 _EXIT_BAD_CONFIG = 2
 
 
@@ -40,7 +46,7 @@ def run(
 
     The first SIGTERM or SIGINT drains, the second sets the handlers' signals and ends it. Exit
     codes: 0 clean drain, 1 forced or grace over, 2 bad environment (each bad variable on stderr),
-    3 the id is in use.
+    3 the id is in use, 4 the server refuses the login or what the member needs.
     """
     try:
         config = load_config(os.environ)

@@ -10,6 +10,7 @@ from .connection import Connection
 from .errors import Unreachable
 from .headers import encode_headers, read_status
 from .msg import Msg
+from .needs import forbidden_subject
 
 REQUEST_TIMEOUT_S = 5.0
 """Seconds an answer may take, the wait for a connection included."""
@@ -41,6 +42,7 @@ class Wire:
         self._sweep: asyncio.TimerHandle | None = None
         self._listener = connection.listen(f"{self._inbox}.*", self._answered)
         self._stop_listening = connection.on_change(self._on_change)
+        connection.on_forbidden(self._on_forbidden)
 
     async def request(
         self, subject: str, body: bytes = b"", headers: Mapping[str, str] | bytes = b""
@@ -87,6 +89,13 @@ class Wire:
         # Answers to what is on its way are lost with the connection: waiting would gain nothing.
         if not is_up:
             self._fail_all("connection lost")
+
+    def _on_forbidden(self, refusal: str) -> None:
+        # The server does not answer a publish that it does not permit.
+        forbidden = forbidden_subject(refusal)
+        for one in self._waiting.values():
+            if forbidden == ("publish", one.subject) and not one.answer.done():
+                one.answer.set_exception(_unreachable(one, refusal))
 
     def _end_overdue(self) -> None:
         self._sweep = None

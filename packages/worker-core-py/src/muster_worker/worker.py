@@ -16,6 +16,7 @@ from .concerns import with_concerns
 from .config import LANGUAGE, Config
 from .connection import Connection, open_connection
 from .ends import OnStep
+from .errors import MusterError
 from .events import Event, Events
 from .handle import Handler, Threads
 from .health import why_not_live, why_not_ready
@@ -24,14 +25,16 @@ from .log import Log, create_log
 from .metrics import Metrics, Snapshot
 from .middleware import Middleware
 from .msg import Msg
+from .needs import is_needed
 from .protocol.subjects import member_subject
 from .record import RecordFacts, State, member_record
 from .stats import Stats
 from .work import Work
 
-WorkerEnd = Literal["drained", "grace", "forced", "taken"]
+WorkerEnd = Literal["drained", "grace", "forced", "taken", "refused"]
 """How a worker's life ended. `drained`: all that ran has ended. `grace`: handlers still ran.
-`forced`: told to stop at once. `taken`: the id is another's."""
+`forced`: told to stop at once. `taken`: the id is another's. `refused`: the server
+refuses the login, or what a member needs."""
 
 STALL_MS = 30_000
 """Silence of a pull after which the watchdog asks the server."""
@@ -108,6 +111,7 @@ class Worker:
         self._closing: asyncio.Task[None] | None = None
         self._has_joined = False
         self._is_taken = False
+        self._is_refused = False
         self._was_paused = False
 
     async def __aenter__(self) -> Self:
@@ -185,9 +189,14 @@ class Worker:
                 self.log,
             )
             await self._http.start()
-        connection = await self._connect()
+        try:
+            connection = await self._connect()
+        except MusterError as error:
+            self._refused("login refused", error.code, str(error))
+            return
         if connection is None:
             return
+        connection.on_forbidden(self._on_forbidden)
         connection.on_change(self._on_connection)
         base = self._base = open_base(
             connection,
@@ -309,7 +318,7 @@ class Worker:
                 end = "grace"
                 self._work.abort("the grace of the drain is over")
         await self._close()
-        self._tell_end("taken" if self._is_taken else end)
+        self._tell_end("taken" if self._is_taken else "refused" if self._is_refused else end)
 
     async def _close(self) -> None:
         if self._closing is None:
@@ -352,6 +361,20 @@ class Worker:
             "id taken", code="id_taken", error="another process runs under this id; set WORKER_ID"
         )
         self._is_taken = True
+        self._begin_drain()
+
+    def _on_forbidden(self, refusal: str) -> None:
+        if is_needed(refusal, self.config):
+            self._refused("not permitted", "not_permitted", refusal)
+        else:
+            self.log.error("server error", code="nats_error", error=refusal)
+
+    def _refused(self, message: str, code: str, error: str) -> None:
+        """Without what the server refuses there is no work: a process that ends says so more
+        clearly than one that waits."""
+        if not self._is_refused:
+            self.log.error(message, code=code, error=error)
+        self._is_refused = True
         self._begin_drain()
 
     def _why_not_live(self) -> str | None:

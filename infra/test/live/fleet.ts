@@ -16,6 +16,9 @@ import {
 export const stream = "ORDERS";
 export const group = "billing";
 
+/** A machine that builds something else at the same time is slow to start five processes. */
+const patienceMs = 60_000;
+
 /** What runs, and where its figures are. Disposing of it ends all of it. */
 export type Fleet = {
   /** Two control planes, which export the same. They want the token. */
@@ -34,7 +37,7 @@ export async function startFleet(): Promise<Fleet> {
   await using stack = new AsyncDisposableStack();
   const nats = stack.use(await startNats());
   const first = stack.use(startControlPlane(nats.url));
-  const admin = /: (\S+)$/.exec(await first.waitForLine(/first admin token/))?.[1] ?? "";
+  const admin = /: (\S+)$/.exec(await first.waitForLine(/first admin token/, patienceMs))?.[1] ?? "";
   const second = stack.use(startControlPlane(nats.url));
   const urls = await Promise.all([first, second].map(urlOf));
   const [url = ""] = urls;
@@ -94,7 +97,7 @@ function startControlPlane(natsUrl: string): Proc {
 }
 
 async function urlOf(controlPlane: Proc): Promise<string> {
-  return (JSON.parse(await controlPlane.waitForLine(/"listening"/)) as { url: string }).url;
+  return (JSON.parse(await controlPlane.waitForLine(/"listening"/, patienceMs)) as { url: string }).url;
 }
 
 function startWorker(natsUrl: string, language: (typeof languages)[number]): Proc {
@@ -115,7 +118,7 @@ function startWorker(natsUrl: string, language: (typeof languages)[number]): Pro
 }
 
 async function portOf(worker: Proc): Promise<number> {
-  const line = await worker.waitForLine(/"listening"/, 25_000);
+  const line = await worker.waitForLine(/"listening"/, patienceMs);
   return (JSON.parse(line) as { http_port: number }).http_port;
 }
 

@@ -58,7 +58,7 @@ export async function startPrometheus(targets: Record<string, string[]>, token: 
     return body.data;
   };
   try {
-    await proc.waitForLine(/Server is ready/);
+    await proc.waitForLine(/Server is ready/, 60_000);
     await waitFor("Prometheus to answer", async () => (await fetch(`${url}/-/ready`)).ok);
   } catch (error) {
     await dispose();

@@ -1,6 +1,6 @@
 // The control plane's configuration: the one place that reads the environment.
 import { readFileSync } from "node:fs";
-import { isServerUrl } from "@muster/contracts";
+import { hasLogin, isServerUrl, type LoginFiles, readLoginFiles } from "@muster/contracts";
 import { z } from "zod";
 
 const natsUrls = z
@@ -11,6 +11,10 @@ const natsUrls = z
 
 const Environment = z.object({
   NATS_URL: natsUrls,
+  MUSTER_INBOX_PREFIX: z
+    .string()
+    .regex(/^[^\s*>.]+([.][^\s*>.]+)*$/, "must be a subject without wildcards: _INBOX_CONTROL")
+    .optional(),
   MUSTER_HOST: z
     .string()
     .regex(/^[A-Za-z0-9.:_-]+$/, "must be a host name or an address")
@@ -41,6 +45,10 @@ const Environment = z.object({
 export type Config = {
   /** NATS servers of one cluster. */
   natsUrls: string[];
+  /** Credentials or nkey, and the certificate authority, by their paths; none by default. */
+  login?: LoginFiles | undefined;
+  /** What the subjects begin with on which answers come; `_INBOX` by default. */
+  inboxPrefix?: string | undefined;
   /** Address to listen on; loopback unless told otherwise. */
   host: string;
   /** Without login only on loopback, and there by default; elsewhere tokens. */
@@ -62,15 +70,25 @@ export function readConfig(
 ): { ok: true; config: Config } | { ok: false; problems: string[] } {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
   const file = readDatabaseFile(given);
+  const login = readLoginFiles(given, hasLogin((given["NATS_URL"] ?? "").split(",")));
   const parsed = Environment.safeParse({ ...given, ...file.env });
-  if (!parsed.success || file.problem !== undefined) {
+  if (!parsed.success || file.problem !== undefined || login.problems.length > 0) {
     const problems = parsed.error?.issues.map(({ path, message }) => {
       const name = path.join(".");
       return `${name === "DATABASE_URL" && file.env !== undefined ? "DATABASE_URL_FILE" : name} ${message}`;
     });
-    return { ok: false, problems: [...new Set([...(problems ?? []), file.problem ?? []].flat())] };
+    const ofFiles = [file.problem ?? [], login.problems.map((problem) => problem.replace(": ", " "))].flat();
+    return { ok: false, problems: [...new Set([...(problems ?? []), ...ofFiles])] };
   }
-  const { NATS_URL, MUSTER_HOST, MUSTER_PORT, DATABASE_URL, MUSTER_CORS_ORIGINS, LOG_LEVEL } = parsed.data;
+  const {
+    NATS_URL,
+    MUSTER_INBOX_PREFIX,
+    MUSTER_HOST,
+    MUSTER_PORT,
+    DATABASE_URL,
+    MUSTER_CORS_ORIGINS,
+    LOG_LEVEL,
+  } = parsed.data;
   const auth = parsed.data.MUSTER_AUTH ?? (isLoopback(MUSTER_HOST) ? "off" : "tokens");
   if (auth === "off" && !isLoopback(MUSTER_HOST))
     return {
@@ -83,6 +101,8 @@ export function readConfig(
     ok: true,
     config: {
       natsUrls: NATS_URL,
+      login: login.files,
+      inboxPrefix: MUSTER_INBOX_PREFIX,
       host: MUSTER_HOST,
       port: MUSTER_PORT,
       auth,

@@ -11,12 +11,20 @@ if (!read.ok) {
   process.exit(2);
 }
 const log = createLog(read.config.logLevel);
+// Asking again would help nobody, and would look like an outage.
+const refuse = (why: string) => {
+  process.stderr.write(`${why}\n`);
+  process.exit(4);
+};
 
 try {
   if (process.argv[2] === "create-token")
-    process.exit(await createTokenAtNats(read.config, log, process.argv.slice(3)));
-  const controlPlane = await startControlPlane(read.config, log, (token) =>
-    process.stderr.write(`first admin token, shown this once: ${token}\n`),
+    process.exit(await createTokenAtNats(read.config, log, process.argv.slice(3), refuse));
+  const controlPlane = await startControlPlane(
+    read.config,
+    log,
+    (token) => process.stderr.write(`first admin token, shown this once: ${token}\n`),
+    refuse,
   );
   // Printed whatever the level is: scripts wait for this line.
   process.stdout.write(

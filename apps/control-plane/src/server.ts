@@ -35,14 +35,15 @@ export type ControlPlane = {
 
 /**
  * Listens, and connects to NATS in the background, for as long as it takes. Throws `port_in_use`. With tokens
- * `showFirst` is given the first admin token, once ever.
+ * `showFirst` is given the first admin token, once ever. `onRefused` is told when NATS refuses the login at the start.
  */
 export async function startControlPlane(
   config: Config,
   log: Log,
   showFirst: (token: string) => void = () => undefined,
+  onRefused: (why: string) => void = () => undefined,
 ): Promise<ControlPlane> {
-  const nats = new NatsLink(config.natsUrls, log);
+  const nats = new NatsLink(config, log, onRefused);
   const database = config.databaseUrl === undefined ? undefined : new Database(config.databaseUrl, log);
   const stop = new AbortController();
   const access = new Access({ isOff: config.auth === "off" });

@@ -41,6 +41,7 @@ test("has defaults for all but NATS_URL", () => {
     ok: true,
     config: {
       natsUrls: ["nats://a:4222", "nats://b:4222"],
+      login: {},
       host: "127.0.0.1",
       port: 4600,
       auth: "off",
@@ -48,6 +49,34 @@ test("has defaults for all but NATS_URL", () => {
     },
   });
   expect(readConfig({})).toEqual({ ok: false, problems: [expect.stringContaining("NATS_URL is required")] });
+});
+
+test("names login files that cannot be used, and nothing of what they hold", async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), "muster-config-"));
+  const nkey = join(folder.path, "user.nk");
+  await writeFile(nkey, "SUSECRET");
+  const env = { NATS_URL: "nats://a:b@c:4222", NATS_NKEY: nkey, NATS_CA: nkey, MUSTER_INBOX_PREFIX: "a.>" };
+  const read = readConfig(env);
+  const problems = read.ok ? [] : read.problems;
+  expect(problems.map((line) => line.split(" ")[0])).toEqual([
+    "MUSTER_INBOX_PREFIX",
+    "NATS_NKEY",
+    "NATS_CA",
+    "NATS_NKEY",
+  ]);
+  expect(problems.join()).not.toContain("SUSECRET");
+});
+
+test("a login that NATS refuses at the start ends it with 4, and it says so", async () => {
+  await using server = await startNats({ config: "authorization { user: ada, password: right }" });
+  const NATS_URL = server.url.replace("//", "//ada:wrong@");
+  await using plane = start({ NATS_URL, MUSTER_PORT: "0" });
+  expect(await plane.exited).toEqual({ code: 4, signal: null });
+  const why = expect.stringMatching(/^NATS at .* refuses the login: .*Authorization Violation/);
+  expect(plane.lines).toContainEqual(why);
+  await using once = start({ NATS_URL }, ["create-token", "x", "viewer"]);
+  expect(await once.exited).toEqual({ code: 4, signal: null });
+  expect([...plane.lines, ...once.lines].join()).not.toContain("wrong");
 });
 
 test("takes the database's URL from a file, or says what is wrong with it", async () => {

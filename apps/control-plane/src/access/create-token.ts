@@ -14,13 +14,18 @@ const PATIENCE_MS = 10_000;
  * Prints the token, or writes it to the file that is named; gives the exit code. Where the file holds
  * a token that is good for the role, nothing is made: a set-up may run again.
  */
-export async function createTokenAtNats(config: Config, log: Log, args: readonly string[]): Promise<number> {
+export async function createTokenAtNats(
+  config: Config,
+  log: Log,
+  args: readonly string[],
+  onRefused: (why: string) => void,
+): Promise<number> {
   const [name = "", role = "", file] = args;
   if (name === "" || !isRole(role) || args.length > 3) {
     process.stderr.write(`usage: create-token <name> ${roles.join("|")} [file]\n`);
     return 2;
   }
-  const nats = new NatsLink(config.natsUrls, log);
+  const nats = new NatsLink(config, log, onRefused);
   try {
     const until = Date.now() + PATIENCE_MS;
     while (!nats.isUp && Date.now() < until) await sleep(50);

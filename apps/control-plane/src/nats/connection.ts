@@ -1,10 +1,16 @@
 // The link to NATS: connects for ever, and says at once when there is no connection.
 import { setTimeout as sleep } from "node:timers/promises";
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
-import { splitServerUrls } from "@muster/contracts";
-import { type ConnectionOptions, type NatsConnection, wsconnect } from "@nats-io/nats-core";
+import { fileLogin, type LoginFiles, splitServerUrls } from "@muster/contracts";
+import {
+  type ConnectionOptions,
+  jwtAuthenticator,
+  type NatsConnection,
+  nkeyAuthenticator,
+  wsconnect,
+} from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
-import { isWebSocket } from "../config.ts";
+import { type Config, isWebSocket } from "../config.ts";
 import { fail } from "../errors.ts";
 import type { Log } from "../log.ts";
 
@@ -12,23 +18,38 @@ const RETRY_MS = 500;
 const REQUEST_MS = 5000;
 
 /** A live connection and the JetStream clients over it. */
-export type Nats = { nc: NatsConnection; js: JetStreamClient; jsm: JetStreamManager };
+export type Nats = {
+  nc: NatsConnection;
+  js: JetStreamClient;
+  jsm: JetStreamManager;
+  /** What inboxes begin with; the client's own by default. */
+  inboxPrefix?: string | undefined;
+};
+
+/** Where to connect, and who as. */
+export type NatsConfig = Pick<Config, "natsUrls" | "login" | "inboxPrefix">;
+
+/** A server that does not know us; one that is slow to look says something else. */
+const refusal = /authorization violation|authentication (expired|revoked)/i;
 
 /**
  * Keeps a connection to NATS for as long as the process lives. `current()` gives it, or throws
  * `nats_down` without waiting, so that a caller hears of an outage now and not after a time-out.
  */
 export class NatsLink {
-  readonly #urls: string[];
+  readonly #config: NatsConfig;
+  readonly #onRefused: (why: string) => void;
   readonly #log: Log;
   readonly #closing = new AbortController();
   readonly #supervised: Promise<void>;
   #nats: Nats | undefined;
   #isUp = false;
 
-  constructor(urls: string[], log: Log) {
-    this.#urls = urls;
+  /** `onRefused` is told when a server refuses the login before there was ever a connection; the link tries on. */
+  constructor(config: NatsConfig, log: Log, onRefused: (why: string) => void = () => undefined) {
+    this.#config = config;
     this.#log = log;
+    this.#onRefused = onRefused;
     this.#supervised = this.#keep();
   }
 
@@ -42,7 +63,7 @@ export class NatsLink {
     if (this.#nats === undefined || !this.#isUp) {
       throw fail(
         "nats_down",
-        `NATS is not reachable at ${splitServerUrls(this.#urls).servers.join(", ")}; start nats-server or correct NATS_URL`,
+        `NATS is not reachable at ${this.#servers.join(", ")}; start nats-server or correct NATS_URL`,
       );
     }
     return this.#nats;
@@ -55,20 +76,23 @@ export class NatsLink {
     await this.#supervised;
   }
 
+  get #servers(): string[] {
+    return splitServerUrls(this.#config.natsUrls).servers;
+  }
+
   async #keep(): Promise<void> {
     let isFirstFailure = true;
     while (!this.#closing.signal.aborted) {
       try {
-        const nc = await open(this.#urls);
+        const nc = await open(this.#config);
         if (this.#closing.signal.aborted) return await nc.close();
         isFirstFailure = true;
         await this.#live(nc);
       } catch (error) {
         if (isFirstFailure)
-          this.#log.warn(
-            { error: String(error), servers: splitServerUrls(this.#urls).servers },
-            "waiting for NATS",
-          );
+          this.#log.warn({ error: String(error), servers: this.#servers }, "waiting for NATS");
+        if (this.#nats === undefined && refusal.test(String(error)))
+          this.#onRefused(`NATS at ${this.#servers.join(", ")} refuses the login: ${String(error)}`);
         isFirstFailure = false;
       }
       await sleep(RETRY_MS, undefined, { signal: this.#closing.signal }).catch(() => undefined);
@@ -78,7 +102,8 @@ export class NatsLink {
   /** Follows one connection until it is closed; the client reconnects by itself within. */
   async #live(nc: NatsConnection): Promise<void> {
     const jsm = await jetstreamManager(nc, { checkAPI: false, timeout: REQUEST_MS });
-    this.#nats = { nc, js: jetstream(nc, { timeout: REQUEST_MS }), jsm };
+    const { inboxPrefix } = this.#config;
+    this.#nats = { nc, js: jetstream(nc, { timeout: REQUEST_MS }), jsm, inboxPrefix };
     this.#isUp = true;
     this.#log.info({ server: nc.getServer(), version: nc.info?.version }, "connected");
     for await (const status of nc.status()) {
@@ -96,7 +121,7 @@ export class NatsLink {
   }
 }
 
-async function open(urls: string[]): Promise<NatsConnection> {
+async function open({ natsUrls: urls, login: files, inboxPrefix }: NatsConfig): Promise<NatsConnection> {
   const { servers, login } = splitServerUrls(urls);
   const options: ConnectionOptions = {
     servers,
@@ -106,7 +131,23 @@ async function open(urls: string[]): Promise<NatsConnection> {
     timeout: REQUEST_MS,
     // Two stack traces for each request cost more than the request.
     noAsyncTraces: true,
+    // A login that is refused may be about to be replaced.
+    ignoreAuthErrorAbort: true,
     ...login,
+    ...loginOptions(files),
+    ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
   };
   return isWebSocket(urls[0] ?? "") ? await wsconnect(options) : await connect(options);
+}
+
+/** By the files of NATS_CREDS, NATS_NKEY and NATS_CA. With an authority given, a server without TLS is not used. */
+function loginOptions(files: LoginFiles = {}): Partial<ConnectionOptions> {
+  const login = fileLogin(files);
+  const seed = () => Buffer.from(login?.().seed ?? "");
+  const authenticator =
+    files.creds === undefined ? nkeyAuthenticator(seed) : jwtAuthenticator(() => login?.().jwt ?? "", seed);
+  return {
+    ...(login === undefined ? {} : { authenticator }),
+    ...(files.ca === undefined ? {} : { tls: { caFile: files.ca } }),
+  };
 }

@@ -132,7 +132,7 @@ function directBatch(
 ): Promise<Stored[] | "no_direct"> {
   return new Promise((resolve, reject) => {
     const found: Stored[] = [];
-    const inbox = createInbox();
+    const inbox = createInbox(nats.inboxPrefix);
     const finish = (settle: () => void) => {
       clearTimeout(timer);
       subscription.unsubscribe();

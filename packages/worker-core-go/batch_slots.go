@@ -222,7 +222,7 @@ func (s *batchSlots) run(ctx context.Context, ready []*delivery) []*delivery {
 	tx := s.settlement.ledger.transaction()
 	told := make([]*Delivery, len(ready))
 	for i, d := range ready {
-		d.begin(tx)
+		d.begin(time.Now(), tx)
 		told[i] = &d.Delivery
 	}
 	b := &Batch{Log: s.steps.log, Conn: s.steps.conn, Tx: told[0].Tx}

@@ -51,6 +51,9 @@ type delivery struct {
 	isSuspect bool
 	startedAt time.Time
 	tx        *transaction
+	// log and logger are what Log points at.
+	log    deliveryLog
+	logger slog.Logger
 }
 
 func newDelivery(m *message, contract string, log *slog.Logger, conn *nats.Conn) *delivery {
@@ -65,13 +68,15 @@ func newDelivery(m *message, contract string, log *slog.Logger, conn *nats.Conn)
 		Conn:         conn,
 		Tx:           noTransaction{},
 	}
-	d.Log = slog.New(&deliveryLog{Handler: log.Handler(), delivery: d})
+	d.log = deliveryLog{Handler: log.Handler(), delivery: d}
+	d.logger = *slog.New(&d.log)
+	d.Log = &d.logger
 	return d
 }
 
 // begin is for the start of the handler.
-func (d *delivery) begin(tx *transaction) {
-	d.startedAt = time.Now()
+func (d *delivery) begin(now time.Time, tx *transaction) {
+	d.startedAt = now
 	d.tx = tx
 	if tx != nil {
 		d.Tx = tx

@@ -30,12 +30,14 @@ type steps struct {
 
 // prepare is every step before the handler; nil when the delivery has ended.
 func (s *steps) prepare(ctx context.Context, m *message) (*delivery, error) {
-	if !s.mayGoOn(m) {
+	// The start comes right behind the verdict and checks the same; only what asks somebody does before.
+	isAsking := s.ledger.looksUpFirst() || m.ack.delivered > 1
+	if isAsking && !s.mayGoOn(m) {
 		return nil, nil
 	}
 	spec := s.spec()
 	d := newDelivery(m, m.contract(spec), s.log, s.conn)
-	if s.ledger.looksUpFirst() || m.ack.delivered > 1 {
+	if isAsking {
 		found, err := s.ledger.lookUp(ctx, m)
 		if err != nil {
 			return nil, err
@@ -88,8 +90,10 @@ func (s *settleParts) known(ctx context.Context, d *delivery) (*keptRecord, erro
 }
 
 // mayGoOn is false when the message is lost, or is given back because the member drains.
-func (s *steps) mayGoOn(m *message) bool {
-	if !s.hold.isOurs(m) {
+func (s *steps) mayGoOn(m *message) bool { return s.mayStart(m, time.Now()) }
+
+func (s *steps) mayStart(m *message, now time.Time) bool {
+	if !s.hold.isOursAt(m, now) {
 		s.ends.end(m, 0, outcomeLost, endFields{})
 		return false
 	}
@@ -163,6 +167,9 @@ func (s *steps) validate(ctx context.Context, d *delivery, spec *Spec) (*deliver
 
 // refuse sets a message aside whose handler was not started.
 func (s *steps) refuse(ctx context.Context, d *delivery, why failure) error {
+	if !s.mayGoOn(d.message) {
+		return nil
+	}
 	d.Attempt = 0
 	kept, err := s.known(ctx, d)
 	if err != nil {

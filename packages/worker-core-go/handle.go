@@ -52,6 +52,8 @@ type handling struct {
 	runContext
 
 	deliveries []*delivery
+	// one is room for the deliveries of most.
+	one        [1]*delivery
 	startedAt  time.Time
 	timeout    time.Duration
 	prev, next *handling
@@ -71,9 +73,19 @@ func newHandlers(timeout func() time.Duration, onHandled func(time.Duration, str
 // run calls a handler and returns when it has ended. isLate: its deadline had passed before, and
 // that is settled.
 func (h *handlers) run(ctx context.Context, deliveries []*delivery, call handlerFunc) (o handled, isLate bool) {
-	now := time.Now()
-	r := &handling{deliveries: deliveries, startedAt: now, timeout: h.timeout()}
-	r.parent, r.deadline = ctx, now.Add(r.timeout)
+	return h.start(ctx, &handling{deliveries: deliveries, startedAt: time.Now()}, call)
+}
+
+// runOne is run for a delivery that has just begun.
+func (h *handlers) runOne(ctx context.Context, d *delivery, call handlerFunc) (o handled, isLate bool) {
+	r := &handling{one: [1]*delivery{d}, startedAt: d.startedAt}
+	r.deliveries = r.one[:]
+	return h.start(ctx, r, call)
+}
+
+func (h *handlers) start(ctx context.Context, r *handling, call handlerFunc) (o handled, isLate bool) {
+	r.timeout = h.timeout()
+	r.parent, r.deadline = ctx, r.startedAt.Add(r.timeout)
 	h.add(r)
 	o.err = errGone
 	defer func() {
@@ -82,7 +94,7 @@ func (h *handlers) run(ctx context.Context, deliveries []*delivery, call handler
 		}
 		isLate = h.end(r, o)
 	}()
-	o.result, o.err = call(&r.runContext, &deliveries[0].Delivery)
+	o.result, o.err = call(&r.runContext, &r.deliveries[0].Delivery)
 	return o, isLate
 }
 

@@ -125,10 +125,12 @@ func (h *hold) isFresh() bool {
 func (h *hold) isFreshLocked(now time.Time) bool { return gap(now, h.ticks[0]) <= h.ackWait/2 }
 
 // isOurs reports whether no other member can have the message. Once lost, it stays so.
-func (h *hold) isOurs(m *message) bool {
+func (h *hold) isOurs(m *message) bool { return h.isOursAt(m, time.Now()) }
+
+func (h *hold) isOursAt(m *message, now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.isOursLocked(m, time.Now())
+	return h.isOursLocked(m, now)
 }
 
 func (h *hold) isOursLocked(m *message, now time.Time) bool {

@@ -96,10 +96,9 @@ func (w *Worker) openIntake(m *mode, ends *ends, latest func() *Spec) {
 		settleParts: parts, dead: dead, contracts: w.base.contracts, log: w.config.Log, conn: w.base.conn.nc, onUnreachable: w.onUnreachable,
 	}
 	concurrency := func() int { return latest().Concurrency }
-	onFree := func() { m.source.wake() }
 	if m.name == modeBatch && w.handler.batch != nil {
 		slots := newBatchSlots(batchSlotParts{
-			steps: steps, handlers: m.handlers, handler: traceBatch(w.config.Group, w.handler.batch), concurrency: concurrency, spawn: w.spawn, onFree: onFree,
+			steps: steps, handlers: m.handlers, handler: traceBatch(w.config.Group, w.handler.batch), concurrency: concurrency, spawn: w.spawn, onFree: func() { m.source.wake() },
 			settlement: &batchSettlement{settleParts: parts, steps: steps, dead: dead, settlement: settlement},
 			batch: func() (int, time.Duration) {
 				delivery := latest().Delivery
@@ -116,7 +115,7 @@ func (w *Worker) openIntake(m *mode, ends *ends, latest func() *Spec) {
 	}
 	// Nothing is gained by waiting for a full batch where messages are handled one by one.
 	slots := newSlots(slotParts{
-		steps: steps, settlement: settlement, handlers: m.handlers, handler: w.single(), concurrency: concurrency, spawn: w.spawn, onFree: onFree,
+		steps: steps, settlement: settlement, handlers: m.handlers, handler: w.single(), concurrency: concurrency, spawn: w.spawn, onFree: func() { m.source.freed() },
 	})
 	m.intake = slots
 	m.handlers.missed = func(r *handling) { slots.missed(settling(r.parent), r) }

@@ -29,6 +29,8 @@ type pull struct {
 	log     *slog.Logger
 	// lastMessageAt is what the watchdog asks, in nanoseconds.
 	lastMessageAt atomic.Int64
+	// toFree is how many places must become free before asking can come to anything.
+	toFree atomic.Int64
 
 	mu       sync.Mutex
 	lanes    []*lane
@@ -78,11 +80,26 @@ func (p *pull) wake() {
 	}
 }
 
+// freed is wake for one place in hand that has become free: mostly it cannot ask yet, which costs it
+// no lock.
+func (p *pull) freed() {
+	if p.toFree.Add(-1) <= 0 {
+		p.wake()
+	}
+}
+
 func (p *pull) ask() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	// Before it looks: what becomes free meanwhile counts.
+	p.toFree.Store(0)
 	room := p.most() - p.held() - p.outstandingLocked()
-	if room < max(1, p.concurrency()/2) || p.isClosed || !p.mayPull() || !p.isFresh() || !p.conn.isUp() {
+	least := max(1, p.concurrency()/2)
+	if room < least {
+		p.toFree.Add(int64(least - room))
+		return false
+	}
+	if p.isClosed || !p.mayPull() || !p.isFresh() || !p.conn.isUp() {
 		return false
 	}
 	if wait := time.Until(p.resumeAt); wait > 0 {

@@ -37,6 +37,8 @@ func (p *push) wake() {
 	}
 }
 
+func (p *push) freed() { p.wake() }
+
 func (p *push) drain(ctx context.Context) {
 	p.mu.Lock()
 	p.isClosed = true

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -53,6 +54,8 @@ func (q *queue) len() int {
 }
 
 func (q *queue) suspectCount() int { return 0 }
+
+func (q *queue) freed() { q.wake() }
 
 // wake subscribes or unsubscribes: while paused messages pass unseen.
 func (q *queue) wake() {
@@ -207,9 +210,9 @@ func (q *queue) carry(ctx context.Context, m *message) {
 		return
 	}
 	d.Value = value
-	d.begin(nil)
+	d.begin(time.Now(), nil)
 	// A late end changes nothing: the dead letter is there already, the slot was taken until now.
-	if o, isLate := q.handlers.run(ctx, []*delivery{d}, q.handler); !isLate {
+	if o, isLate := q.handlers.runOne(ctx, d, q.handler); !isLate {
 		q.settle(d, o)
 	}
 }

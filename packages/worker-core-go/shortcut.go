@@ -1,8 +1,10 @@
 package muster
 
 import (
+	"maps"
 	"math"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -146,20 +148,13 @@ func limitShortcut(keyword string, says any) shortcut {
 
 // objectShortcut is the keywords of objects, which go together; nil where the schema has none, false
 // where they cannot be judged.
-func objectShortcut(schema map[string]any) (check shortcut, ok bool) { //nolint:cyclop // One branch for each keyword. //nolint:cyclop // One branch for each keyword.
-	properties := map[string]shortcut{}
-	named, isThere := schema["properties"].(map[string]any)
-	if _, has := schema["properties"]; has && !isThere {
+func objectShortcut(schema map[string]any) (check shortcut, ok bool) {
+	properties, ok := propertyShortcuts(schema)
+	if !ok {
 		return nil, false
 	}
-	for name, one := range named {
-		if properties[name] = shortcutOf(one); properties[name] == nil {
-			return nil, false
-		}
-	}
-	required, ok := textsOf(schema["required"])
 	mayHaveMore, isTold := schema["additionalProperties"].(bool)
-	if _, has := schema["additionalProperties"]; !ok || has != isTold {
+	if _, has := schema["additionalProperties"]; has != isTold {
 		return nil, false
 	}
 	mayHaveMore = mayHaveMore || !isTold
@@ -168,19 +163,54 @@ func objectShortcut(schema map[string]any) (check shortcut, ok bool) { //nolint:
 		if !ok {
 			return true
 		}
-		for _, name := range required {
-			if _, has := object[name]; !has {
+		named := 0
+		for i := range properties {
+			p := &properties[i]
+			item, has := object[p.name]
+			switch {
+			case has && p.check != nil && !p.check(item), !has && p.isRequired:
 				return false
+			case has:
+				named++
 			}
 		}
-		for name, item := range object {
-			check, has := properties[name]
-			if has && !check(item) || !has && !mayHaveMore {
-				return false
-			}
-		}
-		return true
+		return mayHaveMore || named == len(object)
 	}, true
+}
+
+// propertyShortcut is what a schema says of one name; check is nil where it says only that it is required.
+type propertyShortcut struct {
+	name       string
+	isRequired bool
+	check      shortcut
+}
+
+// propertyShortcuts are those of `properties` and `required`, by name.
+func propertyShortcuts(schema map[string]any) ([]propertyShortcut, bool) {
+	named, isThere := schema["properties"].(map[string]any)
+	required, ok := textsOf(schema["required"])
+	if _, has := schema["properties"]; has != isThere || !ok {
+		return nil, false
+	}
+	byName := map[string]propertyShortcut{}
+	for name, says := range named {
+		check := shortcutOf(says)
+		if check == nil {
+			return nil, false
+		}
+		byName[name] = propertyShortcut{name: name, check: check}
+	}
+	// A name that must be there and may not is the validator's to judge.
+	isClosed := schema["additionalProperties"] == false
+	for _, name := range required {
+		p, isNamed := byName[name]
+		if !isNamed && isClosed {
+			return nil, false
+		}
+		p.name, p.isRequired = name, true
+		byName[name] = p
+	}
+	return slices.SortedFunc(maps.Values(byName), func(a, b propertyShortcut) int { return strings.Compare(a.name, b.name) }), true
 }
 
 const mostWhole = 1 << 53

@@ -170,10 +170,11 @@ func (s *slots) workOn(ctx context.Context, first func() (*message, *delivery)) 
 			})
 		}
 	}()
-	for m != nil {
-		began := time.Now()
+	for began := time.Now(); m != nil; {
 		s.carry(ctx, m, suspect)
-		isQuick := time.Since(began) < atOnce
+		now := time.Now()
+		isQuick := now.Sub(began) < atOnce
+		began = now
 		m, suspect = s.leave(suspect != nil, isQuick)
 	}
 }
@@ -245,7 +246,10 @@ func (s *slots) carry(ctx context.Context, m *message, suspect *delivery) {
 	if err != nil {
 		s.steps.broken(m, err)
 	}
-	s.steps.hold.release(m)
+	// It was answered here, or somebody else's answer was waited for: no lock is needed to see it.
+	if !m.isAnswered {
+		s.steps.hold.release(m)
+	}
 }
 
 // wait parks a suspect; false while the member drains.
@@ -260,9 +264,9 @@ func (s *slots) wait(d *delivery) bool {
 }
 
 func (s *slots) handle(ctx context.Context, d *delivery) error {
-	for s.steps.mayGoOn(d.message) {
-		d.begin(s.settlement.ledger.transaction())
-		o, isLate := s.handlers.run(ctx, []*delivery{d}, s.handler)
+	for now := time.Now(); s.steps.mayStart(d.message, now); now = time.Now() {
+		d.begin(now, s.settlement.ledger.transaction())
+		o, isLate := s.handlers.runOne(ctx, d, s.handler)
 		switch {
 		case isLate:
 			return s.settlement.late(settling(ctx), d, o)

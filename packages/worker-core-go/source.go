@@ -10,6 +10,8 @@ import (
 type source interface {
 	// wake looks whether messages may be taken, and how many: something may have changed.
 	wake()
+	// freed is wake for one place in hand that has become free.
+	freed()
 	// drain stops taking messages, and returns when nothing more can arrive.
 	drain(ctx context.Context)
 }

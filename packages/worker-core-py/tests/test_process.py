@@ -153,6 +153,9 @@ async def test_a_kill_at_each_step_leaves_one_ending(group: Group) -> None:
     assert len(letters) == 2
 
 
+EXAMPLES = ROOT / "packages" / "worker-core-py" / "examples"
+
+
 def examples(folder: Path) -> list[str]:
     """The README's programs, as files."""
     readme = (ROOT / "packages" / "worker-core-py" / "README.md").read_text()
@@ -203,7 +206,7 @@ async def test_the_readme_transaction_runs(
     assert postgres.psql("select amount from balances") == "6"
 
 
-async def test_the_readme_batch_runs(
+async def test_the_batch_example_runs(
     group: Group, postgres: PostgresServer, tmp_path: Path
 ) -> None:
     await put_order_contract(group)
@@ -211,7 +214,7 @@ async def test_the_readme_batch_runs(
     await group.put_spec(ledger="postgres", delivery=delivery)
     postgres.psql("create table sales (customer text, amount float8)")
     env = environment(group, DATABASE_URL=postgres.url)
-    async with process([examples(tmp_path)[2]], env) as running:
+    async with process([str(EXAMPLES / "batch.py")], env) as running:
         await line(running, "joined")
         for n in (5, -1, 7):
             await group.publish(order(f"o{n}", n))
@@ -223,11 +226,11 @@ async def test_the_readme_batch_runs(
     assert letter.headers["Muster-Dlq-Error"] == "negative amount"
 
 
-async def test_the_readme_program_runs(group: Group, tmp_path: Path) -> None:
+async def test_the_embedded_example_runs(group: Group, tmp_path: Path) -> None:
     await put_order_contract(group)
     await group.put_spec(contracts=["n.v1", "order.v1"])
     env = environment(group, SUBJECT=f"{group.prefix}.made")
-    async with process([examples(tmp_path)[3]], env) as running:
+    async with process([str(EXAMPLES / "embedded.py")], env) as running:
         handled = await line(running, "handled")
         assert await asyncio.wait_for(running.wait(), 20) == 0
     row = await group.settled("o-1.made", "done")

@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-var forbiddenRe = regexp.MustCompile(`(Publish|Subscription) to "(\S+)"`)
+var forbiddenRe = regexp.MustCompile(`(Publish|Subscription) to "(\S+)"(?: using queue "(\S+)")?`)
 
-// isNeeded reports whether a member cannot work without what the server refused it: all that it
-// subscribes to, and what it publishes by itself. Not what came with a message: who sends one could
+// isNeeded reports whether a member cannot work without what the server refused it: what it subscribes
+// to and publishes by itself. Not what a handler does, nor what came with a message: who sends one could
 // otherwise end the member. refusal is the server's text.
 func (c Config) isNeeded(refusal string) bool {
 	match := forbiddenRe.FindStringSubmatch(refusal)
 	if match == nil {
 		return false
 	}
-	subject := match[2]
+	subject, queue := match[2], match[3]
 	tokens := strings.Split(subject, ".")
 	begins := func(start ...string) bool {
 		if len(tokens) < len(start) {
@@ -28,8 +28,13 @@ func (c Config) isNeeded(refusal string) bool {
 		}
 		return true
 	}
-	return match[1] == "Subscription" ||
-		begins(strings.Split(c.APIPrefix, ".")...) ||
+	if match[1] == "Subscription" {
+		return queue == c.Group ||
+			begins(strings.Split(c.InboxPrefix, ".")...) ||
+			begins("muster", "member", c.Stream, c.Group) ||
+			begins("muster", "push", c.Stream, c.Group)
+	}
+	return begins(strings.Split(c.APIPrefix, ".")...) ||
 		strings.HasPrefix(subject, "$KV.MUSTER_") ||
 		begins("muster", "dlq", c.Stream, c.Group) ||
 		begins("$JS", "ACK", c.Stream, c.Group) ||

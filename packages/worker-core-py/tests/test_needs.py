@@ -20,7 +20,10 @@ CONFIG = Config(
         'Publish to "muster.dlq.S.g.permanent"',
         'Publish to "$JS.ACK.S.g.1.2.3.4.5"',
         'Publish to "$JS.ACK.domain.account.S.g.1.2.3.4.5"',
-        'Subscription to "anything" using queue "g"',
+        'Subscription to "orders.>" using queue "g"',
+        'Subscription to "_INBOX.abc.*"',
+        'Subscription to "muster.member.S.g.m.drain"',
+        'Subscription to "muster.push.S.g"',
     ],
 )
 def test_cannot_work_without(what: str) -> None:
@@ -36,6 +39,7 @@ def test_cannot_work_without(what: str) -> None:
         'Publish to "$JS.ACK.S.other.1.2.3.4.5"',
         'Publish to "$JS.API.STREAM.DELETE.S"',
         'Publish to "_INBOX.of.who.commands"',
+        'Subscription to "orders.>"',
         "something else",
     ],
 )

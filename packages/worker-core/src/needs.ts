@@ -2,18 +2,25 @@ import type { PermissionViolationError } from "@nats-io/transport-node";
 import type { WorkerConfig } from "./config.ts";
 
 /**
- * Whether a member cannot work without what the server refused: all that it subscribes to, and what it publishes by
- * itself. Not what came with a message: who sends one could otherwise end the member.
+ * Whether a member cannot work without what the server refused it: what it subscribes to and publishes by itself. Not
+ * what a handler does, nor what came with a message: who sends one could otherwise end the member.
  */
 export function isNeeded(
-  { operation, subject }: Pick<PermissionViolationError, "operation" | "subject">,
-  { stream, group, apiPrefix }: Pick<WorkerConfig, "stream" | "group" | "apiPrefix">,
+  { operation, subject, queue }: Pick<PermissionViolationError, "operation" | "subject" | "queue">,
+  { stream, group, apiPrefix, inboxPrefix = "_INBOX" }: Needy,
 ): boolean {
   const tokens = subject.split(".");
   const begins = (...start: string[]) =>
     start.every((token, index) => token === "*" || token === tokens[index]);
+  if (operation === "subscription") {
+    return (
+      queue === group ||
+      begins(...inboxPrefix.split(".")) ||
+      begins("muster", "member", stream, group) ||
+      begins("muster", "push", stream, group)
+    );
+  }
   return (
-    operation === "subscription" ||
     begins(...apiPrefix.split(".")) ||
     subject.startsWith("$KV.MUSTER_") ||
     begins("muster", "dlq", stream, group) ||
@@ -21,3 +28,5 @@ export function isNeeded(
     begins("$JS", "ACK", "*", "*", stream, group)
   );
 }
+
+type Needy = Pick<WorkerConfig, "stream" | "group" | "apiPrefix" | "inboxPrefix">;

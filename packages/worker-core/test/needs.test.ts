@@ -24,6 +24,16 @@ test.each([
   expect(isNeeded({ operation: "publish", subject }, config)).toBe(false);
 });
 
-test("it subscribes to nothing that it can do without", () => {
-  expect(isNeeded({ operation: "subscription", subject: "anything" }, config)).toBe(true);
+test.each(["_OWN.abc.*", "muster.member.S.g.m.drain", "muster.push.S.g"])(
+  "without a subscription to %s a member cannot work",
+  (subject) => {
+    const error = { operation: "subscription", subject } as const;
+    expect(isNeeded(error, { ...config, inboxPrefix: "_OWN" })).toBe(true);
+  },
+);
+
+test("what a queue group shares is needed, what a handler subscribes to is not", () => {
+  const error = { operation: "subscription", subject: "orders.>" } as const;
+  expect(isNeeded({ ...error, queue: "g" }, config)).toBe(true);
+  expect(isNeeded(error, config)).toBe(false);
 });

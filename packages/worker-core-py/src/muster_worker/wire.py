@@ -94,7 +94,7 @@ class Wire:
         # The server does not answer a publish that it does not permit.
         forbidden = forbidden_subject(refusal)
         for one in self._waiting.values():
-            if forbidden == ("publish", one.subject) and not one.answer.done():
+            if forbidden == ("publish", one.subject, None) and not one.answer.done():
                 one.answer.set_exception(_unreachable(one, refusal))
 
     def _end_overdue(self) -> None:

@@ -1,0 +1,119 @@
+// The secured server as the tests run it: made by infra/nats/secure.ts, with processes and raw connections that log in.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileLogin } from "@muster/contracts";
+import {
+  controlPlaneCommand,
+  type Language,
+  type NatsServer,
+  type Proc,
+  startNats,
+  startProcess,
+  workerCommand,
+} from "@muster/testkit";
+import { connect, type NatsConnection, nkeyAuthenticator } from "@nats-io/transport-node";
+import { type Accounts, type GroupName, workersAccount } from "../../nats/accounts.ts";
+import { type Secured, secure } from "../../nats/secure.ts";
+
+/** A machine that builds something else at the same time is slow to start processes. */
+export const patienceMs = 60_000;
+
+/** A secured server; disposing of it ends what was started on it, and removes the keys. */
+export type SecuredServer = {
+  readonly url: string;
+  readonly server: NatsServer;
+  readonly secured: Secured;
+  /** Starts the control plane; returns its address when it is connected. */
+  controlPlane(): Promise<string>;
+  /** Starts a worker with the login of its group's account; `env` is laid over it. */
+  worker(language: Language, group: GroupName, env?: Record<string, string>): Proc;
+  /** A raw connection of an account's user, which records what the server refuses. */
+  connect(account: string): Promise<{ nc: NatsConnection; refusals: string[] }>;
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+/** Makes certificates and keys anew, and starts the server of infra/nats/secured.conf with them. */
+export async function startSecured(accounts: Accounts): Promise<SecuredServer> {
+  await using stack = new AsyncDisposableStack();
+  const folder = await mkdtemp(join(tmpdir(), "muster-secured-"));
+  stack.defer(() => rm(folder, { recursive: true }));
+  const secured = await secure(join(folder, "nats"), accounts);
+  const server = stack.use(await startNats({ configFile: secured.configFile, env: secured.serverEnv }));
+  const url = `tls://127.0.0.1:${server.port}`;
+  const started = stack.use(new AsyncDisposableStack());
+  const envOf = (account: string): Record<string, string> => {
+    const env = secured.env.get(account);
+    if (env === undefined) throw new Error(`there is no account ${account}`);
+    return { ...env, NATS_URL: url };
+  };
+  const kept = stack.move();
+  return {
+    url,
+    server,
+    secured,
+    controlPlane: async () => {
+      const env = {
+        ...envOf("MUSTER"),
+        MUSTER_HOST: "127.0.0.1",
+        MUSTER_PORT: "0",
+        MUSTER_AUTH: "off",
+        DATABASE_URL: "",
+      };
+      return await readyControlPlane(started.use(startProcess("control plane", controlPlaneCommand(), env)));
+    },
+    worker(language, group, env = {}) {
+      const command = workerCommand(language);
+      const own = {
+        ...envOf(workersAccount(group)),
+        MUSTER_STREAM: group.stream,
+        MUSTER_GROUP: group.group,
+        WORKER_ID: `${language}-1`,
+        MUSTER_HEARTBEAT_MS: "500",
+        DATABASE_URL: "",
+      };
+      return started.use(
+        startProcess(`worker ${language}`, command.argv, { ...command.env, ...own, ...env }),
+      );
+    },
+    async connect(account) {
+      const env = envOf(account);
+      const login = fileLogin({ nkey: env["NATS_NKEY"] });
+      const nc = await connect({
+        servers: url,
+        authenticator: nkeyAuthenticator(() => Buffer.from(login?.().seed ?? "")),
+        tls: { caFile: env["NATS_CA"] ?? "" },
+        inboxPrefix: env["MUSTER_INBOX_PREFIX"] ?? "",
+        noAsyncTraces: true,
+      });
+      started.defer(() => nc.close());
+      return { nc, refusals: recordRefusals(nc) };
+    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+async function readyControlPlane(proc: Proc): Promise<string> {
+  const line = await proc.waitForLine(/"listening"/, patienceMs);
+  await proc.waitForLine(/"connected"/, patienceMs);
+  return (JSON.parse(line) as { url: string }).url;
+}
+
+function recordRefusals(nc: NatsConnection): string[] {
+  const refusals: string[] = [];
+  void (async () => {
+    for await (const status of nc.status()) if (status.type === "error") refusals.push(status.error.message);
+  })();
+  return refusals;
+}
+
+/** Asks the control plane's REST interface; throws with what it answered when it refuses. */
+export async function ask<T>(url: string, method: string, path: string, body?: object): Promise<T> {
+  const answer = await fetch(`${url}/api/v1${path}`, {
+    method,
+    headers: { "content-type": "application/json" },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+  return (await answer.json()) as T;
+}

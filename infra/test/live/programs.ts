@@ -23,13 +23,28 @@ export async function prometheusMissing(): Promise<string | undefined> {
 }
 
 /** Runs promtool: what it said, and whether it was content. */
-export async function promtool(args: readonly string[]): Promise<{ isGood: boolean; text: string }> {
+export async function promtool(args: readonly string[]): Promise<Said> {
+  return await attempt("promtool", args);
+}
+
+/** What a program said, and whether it ended with 0. */
+export type Said = { isGood: boolean; text: string };
+
+/** Runs a program to its end. Fails only where it cannot be started. */
+export async function attempt(
+  file: string,
+  args: readonly string[],
+  options: { cwd?: string; env?: Record<string, string> } = {},
+): Promise<Said> {
+  const { cwd, env = {} } = options;
+  const inside = cwd === undefined ? {} : { cwd };
   try {
-    const { stdout, stderr } = await run("promtool", [...args]);
+    const all = { ...inside, env: { ...process.env, ...env }, maxBuffer: 64 << 20 };
+    const { stdout, stderr } = await run(file, [...args], all);
     return { isGood: true, text: stdout + stderr };
   } catch (error) {
-    const { stdout, stderr } = error as { stdout?: string; stderr?: string };
-    if (stdout === undefined || stderr === undefined) throw error;
+    const { stdout, stderr, code } = error as { stdout?: string; stderr?: string; code?: unknown };
+    if (stdout === undefined || stderr === undefined || code === "ENOENT") throw error;
     return { isGood: false, text: stdout + stderr };
   }
 }

@@ -84,8 +84,11 @@ describe.skipIf(tools === undefined)(`the manifests ${missing ?? ""}`, () => {
     const protocol = [...(await read("docs/protocol.md")).matchAll(/^\|([^|]*)\|/gm)].flatMap(
       ([, cell = ""]) => [...cell.matchAll(/`([A-Z][A-Z_]+)`/g)].map(([, name]) => name),
     );
-    const config = await read("apps/control-plane/src/config.ts");
-    const controlPlane = [...config.matchAll(/^ {2}([A-Z][A-Z_]+):/gm)].map(([, name]) => name);
+    const sources = ["apps/control-plane/src/config.ts", "packages/contracts/src/login-files.ts"];
+    const texts = await Promise.all(sources.map(read));
+    const controlPlane = [...texts.join("\n").matchAll(/^ {2}([A-Z][A-Z_]+):|env\["([A-Z][A-Z_]+)"\]/gm)].map(
+      ([, inSchema, asked]) => inSchema ?? asked,
+    );
     const deployments = deploymentsOf(resourcesOf(built.get(root) ?? ""));
     expect([...deployments.keys()].sort()).toEqual(["control-plane", ...workers].sort());
     for (const [name, { env }] of deployments)

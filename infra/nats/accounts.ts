@@ -16,10 +16,10 @@ export type Accounts = {
 export const workerApiPrefix = "JSF.API";
 
 /** A service that the workers of a group may use; the answer may be many messages. */
-type Service = { subject: string; isStream?: boolean };
+export type Service = { subject: string; isStream?: boolean };
 
 /** All that a member of a group needs (SEC-1 of the protocol), and no more. */
-function servicesOf({ stream, group }: GroupName): { api: Service[]; plain: Service[] } {
+export function servicesOf({ stream, group }: GroupName): { api: Service[]; plain: Service[] } {
   const at = `${stream}.${group}`;
   const get = (bucket: string, key: string): Service => ({
     subject: `$JS.API.DIRECT.GET.KV_MUSTER_${bucket}.$KV.MUSTER_${bucket}.${key}`,

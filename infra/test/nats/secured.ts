@@ -29,7 +29,7 @@ export type SecuredServer = {
   /** Starts a worker with the login of its group's account; `env` is laid over it. */
   worker(language: Language, group: GroupName, env?: Record<string, string>): Proc;
   /** A raw connection of an account's user, which records what the server refuses. */
-  connect(account: string): Promise<{ nc: NatsConnection; refusals: string[] }>;
+  connect(account: string): Promise<{ nc: NatsConnection; refusals: string[]; inboxes: string }>;
   [Symbol.asyncDispose](): Promise<void>;
 };
 
@@ -78,22 +78,24 @@ export async function startSecured(accounts: Accounts): Promise<SecuredServer> {
     },
     async connect(account) {
       const env = envOf(account);
+      const inboxes = env["MUSTER_INBOX_PREFIX"] ?? "";
       const login = fileLogin({ nkey: env["NATS_NKEY"] });
       const nc = await connect({
         servers: url,
         authenticator: nkeyAuthenticator(() => Buffer.from(login?.().seed ?? "")),
         tls: { caFile: env["NATS_CA"] ?? "" },
-        inboxPrefix: env["MUSTER_INBOX_PREFIX"] ?? "",
+        inboxPrefix: inboxes,
         noAsyncTraces: true,
       });
       started.defer(() => nc.close());
-      return { nc, refusals: recordRefusals(nc) };
+      return { nc, refusals: recordRefusals(nc), inboxes };
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
 
-async function readyControlPlane(proc: Proc): Promise<string> {
+/** Returns where it listens when it is connected. */
+export async function readyControlPlane(proc: Proc): Promise<string> {
   const line = await proc.waitForLine(/"listening"/, patienceMs);
   await proc.waitForLine(/"connected"/, patienceMs);
   return (JSON.parse(line) as { url: string }).url;

@@ -1,0 +1,161 @@
+// Each role tries what it must not: on the secured server nothing comes of it, elsewhere the same attack does harm.
+import { cp, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { controlPlaneCommand, startNats, startProcess, waitFor } from "@muster/testkit";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect, createInbox, headers, type NatsConnection } from "@nats-io/transport-node";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { servicesOf } from "../../nats/accounts.ts";
+import { type Attack, attacks, billing, shipping } from "./attacks.ts";
+import { facts, fill } from "./harm.ts";
+import { ask, readyControlPlane, type SecuredServer, startSecured } from "./secured.ts";
+
+type Role = Awaited<ReturnType<SecuredServer["connect"]>>;
+
+/** What is permitted on the secured server is written there: it is no harm. */
+const permitted = new Set(attacks.flatMap(({ subject, isPermitted }) => (isPermitted ? [subject] : [])));
+
+let site: SecuredServer | undefined;
+let owner: NatsConnection;
+let before: Record<string, string>;
+let store: string;
+let controlPlane: Role;
+const roles = new Map<Attack["as"], Role>();
+
+beforeAll(async () => {
+  store = await makeStore();
+  site = await startSecured({ groups: [billing, shipping] });
+  await applyGroups(await site.controlPlane());
+  controlPlane = await site.connect("MUSTER");
+  owner = controlPlane.nc;
+  await fill(owner);
+  roles.set("worker", await site.connect("WORKERS_ORDERS_billing"));
+  roles.set("publisher", await site.connect("PUBLISHERS"));
+  before = await facts(owner, permitted);
+});
+afterAll(async () => {
+  await site?.[Symbol.asyncDispose]();
+  await rm(store, { recursive: true });
+});
+
+test.each(attacks)("$name: not on the secured server", async (attack) => {
+  const role = roles.get(attack.as);
+  if (role === undefined) throw new Error(`nobody is a ${attack.as}`);
+  const refusedBefore = role.refusals.length;
+  // Under the prefix that workers know, too.
+  const subjects = new Set([attack.subject, attack.subject.replace("$JS.API", "JSF.API")]);
+  for (const subject of subjects) expect(await commit(role, { ...attack, subject })).toBe(false);
+  await role.nc.flush();
+  if (attack.isPermitted === undefined) {
+    const said = () => role.refusals.slice(refusedBefore).join();
+    for (const subject of subjects)
+      await waitFor(`a refusal of ${subject}`, () => said().includes(`Publish to "${subject}"`));
+  }
+  expect(await facts(owner, permitted)).toEqual(before);
+});
+
+test.each(attacks)("$name: it does harm where nothing keeps the roles apart", async (attack) => {
+  const copy = await mkdtemp(join(tmpdir(), "muster-attacked-"));
+  await cp(store, copy, { recursive: true });
+  const config = attack.worksOn === "open" ? "" : oneAccount();
+  await using server = await startNats({ storeDir: copy, config });
+  const as = (user: string) =>
+    connect({ servers: server.url, noAsyncTraces: true, ...(config === "" ? {} : { user, pass: user }) });
+  const [all, attacker] = [await as("owner"), await as(attack.as)];
+  try {
+    const own = new Set([attack.subject]);
+    const isOwn = attack.isPermitted ? own : new Set<string>();
+    const intact = await facts(all, isOwn);
+    const got = await commit({ nc: attacker, inboxes: "_INBOX" }, attack);
+    if (attack.isRead) return expect(got).toBe(true);
+    await waitFor("harm", async () => JSON.stringify(await facts(all, isOwn)) !== JSON.stringify(intact));
+  } finally {
+    await all.close();
+    await attacker.close();
+    await rm(copy, { recursive: true });
+  }
+});
+
+test.each([">", "orders.>", "$KV.>", "$JS.EVENT.>", "muster.member.ORDERS.shipping.>", "_INBOX.>"])(
+  "nobody listens to %s",
+  async (subject) => {
+    for (const { nc, refusals } of roles.values()) {
+      nc.subscribe(subject, { callback: () => undefined });
+      await waitFor("a refusal", () => refusals.join().includes(`Subscription to "${subject}"`));
+    }
+  },
+);
+
+test("the control plane neither acks nor listens, and has no say beyond its account", async () => {
+  const { nc, refusals } = controlPlane;
+  nc.subscribe("orders.>", { callback: () => undefined });
+  for (const subject of ["$JS.ACK.ORDERS.shipping.1.2.1.1.0", "$SYS.REQ.SERVER.PING", "_INBOX_PUBLISHERS.x"])
+    nc.publish(subject, "+ACK");
+  await nc.flush();
+  for (const what of [
+    'Subscription to "orders.>"',
+    'Publish to "$JS.ACK',
+    'Publish to "$SYS',
+    'Publish to "_INBOX',
+  ])
+    await waitFor(what, () => refusals.join().includes(what));
+  expect(await facts(owner, permitted)).toEqual(before);
+});
+
+/** Commits it; true when it got an answer with something in it. */
+async function commit(
+  { nc, inboxes }: Pick<Role, "nc" | "inboxes">,
+  { subject, body = "", reply, header, isRead }: Attack,
+): Promise<boolean> {
+  const about = headers();
+  if (header !== undefined) about.set(...header);
+  const options = header === undefined ? {} : { headers: about };
+  if (isRead) {
+    const answer = await nc.request(subject, body, { timeout: 2000 }).catch(() => undefined);
+    return answer !== undefined && answer.data.length > 0 && !answer.string().includes('"error"');
+  }
+  // The server delivers only to who listens.
+  const inbox = createInbox(inboxes);
+  const subscription = nc.subscribe(inbox, { callback: () => undefined });
+  nc.publish(subject, body, { ...options, reply: reply ?? inbox });
+  await nc.flush();
+  subscription.unsubscribe();
+  return false;
+}
+
+async function applyGroups(url: string): Promise<void> {
+  const subjects = { billing: ["orders.created", "orders.updated"], shipping: ["orders.shipped"] };
+  for (const [group, filter] of Object.entries(subjects))
+    await ask(url, "PUT", `/streams/ORDERS/groups/${group}`, {
+      spec: { contracts: ["order.v1"], subjects: filter },
+    });
+}
+
+/** The store of a server with the same in it, which also has what the protocol forbids: rollups allowed. */
+async function makeStore(): Promise<string> {
+  const storeDir = await mkdtemp(join(tmpdir(), "muster-attacks-"));
+  await using server = await startNats({ storeDir });
+  const env = { NATS_URL: server.url, MUSTER_HOST: "127.0.0.1", MUSTER_PORT: "0", MUSTER_AUTH: "off" };
+  await using plane = startProcess("control plane", controlPlaneCommand(), env);
+  await applyGroups(await readyControlPlane(plane));
+  const nc = await connect({ servers: server.url });
+  await fill(nc);
+  const manager = await jetstreamManager(nc);
+  for (const name of ["ORDERS", "ORDERS_DLQ", "KV_MUSTER_LEDGER", "KV_MUSTER_ATTEMPTS"])
+    await manager.streams.update(name, { allow_rollup_hdrs: true, deny_purge: false });
+  await nc.close();
+  await server.stop();
+  return storeDir;
+}
+
+/** One account in which each role may publish just what it may on the secured server. */
+function oneAccount(): string {
+  const { api, plain } = servicesOf(billing);
+  const publish = JSON.stringify([...api, ...plain].map(({ subject }) => subject));
+  return `authorization { users: [
+    { user: owner, password: owner }
+    { user: worker, password: worker, permissions: { publish: ${publish}, subscribe: ["_INBOX.>"] } }
+    { user: publisher, password: publisher, permissions: { publish: ["orders.>"], subscribe: ["_INBOX.>"] } }
+  ] }`;
+}

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { checkoutRoot, waitFor } from "@muster/testkit";
+import { checkoutRoot } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { fleetDashboard } from "../../grafana/src/dashboard.ts";
@@ -11,6 +11,7 @@ import { filledIn, linesOf, panels } from "../live/panels.ts";
 import { prometheusMissing } from "../live/programs.ts";
 import { type Prometheus, startPrometheus } from "../live/prometheus.ts";
 import { readRules } from "../live/rules.ts";
+import { until } from "../live/until.ts";
 
 const missing = await prometheusMissing();
 const grafanaDir = join(checkoutRoot, "infra/grafana");
@@ -72,7 +73,7 @@ describe.skipIf(missing !== undefined)(`the dashboard on a fleet ${missing ?? ""
 
   test.for(panels)("$title has data by every query", async (panel) => {
     for (const query of panel.queries)
-      await waitFor(`data of ${query.expr}`, async () => {
+      await until(`data of ${query.expr}`, async () => {
         const lines = await linesOf(prometheus, { ...panel, queries: [query] }, 60);
         const numbers = lines.flatMap(({ values }) => values).filter(([, value]) => Number.isFinite(value));
         return numbers.length > 0 && lines.every(({ name }) => !/^[/ ]|[/ ]$|^$/.test(name));

@@ -1,11 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { type Fleet, group, startFleet, stream } from "../live/fleet.ts";
 import { prometheusDir, prometheusMissing, promtool } from "../live/programs.ts";
 import { type Prometheus, startPrometheus } from "../live/prometheus.ts";
+import { until } from "../live/until.ts";
 import { build, deploymentsOf, k8sDir, type Resource, resourcesOf } from "./manifests.ts";
 import { findTools } from "./tools.ts";
 
@@ -43,10 +43,7 @@ describe.skipIf(missing !== undefined)(`the manifests beside a fleet ${missing ?
         const { path, port } = container?.[probe].httpGet ?? {};
         expect(container?.ports.map((one) => one.name)).toContain(port);
         for (const url of urls)
-          await waitFor(
-            `${url}${path} to be well`,
-            async () => (await fetch(`${url}${path}`)).status === 200,
-          );
+          await until(`${url}${path} to be well`, async () => (await fetch(`${url}${path}`)).status === 200);
       }
     }
   });
@@ -63,7 +60,7 @@ describe.skipIf(missing !== undefined)(`the manifests beside a fleet ${missing ?
       expect(selector.matchLabels).toEqual({ stream, consumer: group });
       expect(rule?.name.as).toBe(name);
       // As the adapter does it: it looks for the series, and puts the autoscaler's labels into the query.
-      await waitFor("the series", async () => {
+      await until("the series", async () => {
         const match = encodeURIComponent(rule?.seriesQuery ?? "");
         return (await prometheus.api<unknown[]>(`/series?match[]=${match}`)).length > 0;
       });
@@ -81,7 +78,7 @@ describe.skipIf(missing !== undefined)(`the manifests beside a fleet ${missing ?
     const triggers = scaled.flatMap(({ spec }) => spec?.["triggers"] as { metadata: { query: string } }[]);
     expect(triggers).toHaveLength(3);
     for (const { metadata } of triggers)
-      await waitFor(
+      await until(
         `one figure of ${metadata.query}`,
         async () => (await prometheus.query(metadata.query)).length === 1,
       );

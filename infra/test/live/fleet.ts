@@ -11,13 +11,11 @@ import {
   startProcess,
   workerCommand,
 } from "@muster/testkit";
+import { patienceMs } from "./until.ts";
 
 /** The group that all members are in. */
 export const stream = "ORDERS";
 export const group = "billing";
-
-/** A machine that builds something else at the same time is slow to start five processes. */
-const patienceMs = 60_000;
 
 /** What runs, and where its figures are. Disposing of it ends all of it. */
 export type Fleet = {

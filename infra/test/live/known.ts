@@ -1,12 +1,12 @@
 // All series that rules and dashboards may name: what the processes export, and what the rules make of it.
-import { waitFor } from "@muster/testkit";
 import { readExposition } from "./exposition.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Rule } from "./rules.ts";
+import { until } from "./until.ts";
 
 /** What the fleet's processes export, once there is a dead letter. `up` is Prometheus's own. */
 export async function exported(fleet: Fleet): Promise<Map<string, Set<string>>> {
-  const texts = await waitFor("a dead letter", async () => {
+  const texts = await until("a dead letter", async () => {
     const all = await fleet.scrape();
     const isThere = (text: string) => /muster_group_dead_letters\{.*reason="permanent".*\} [1-9]/.test(text);
     return all.some(isThere) ? all : undefined;

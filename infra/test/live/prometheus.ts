@@ -2,9 +2,10 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort, startProcess, waitFor } from "@muster/testkit";
+import { freePort, startProcess } from "@muster/testkit";
 import { parse, stringify } from "yaml";
 import { prometheusDir } from "./programs.ts";
+import { patienceMs, until } from "./until.ts";
 
 type Config = {
   global: Record<string, string>;
@@ -29,7 +30,7 @@ export type Prometheus = {
 };
 
 /**
- * Starts it on a free loopback port. It looks every second where the shipped one takes 15.
+ * Starts it on a free loopback port. It looks every 2 seconds where the shipped one takes 15.
  * `targets` are URLs by job; a job without any fails.
  */
 export async function startPrometheus(targets: Record<string, string[]>, token: string): Promise<Prometheus> {
@@ -58,8 +59,8 @@ export async function startPrometheus(targets: Record<string, string[]>, token: 
     return body.data;
   };
   try {
-    await proc.waitForLine(/Server is ready/, 60_000);
-    await waitFor("Prometheus to answer", async () => (await fetch(`${url}/-/ready`)).ok);
+    await proc.waitForLine(/Server is ready/, patienceMs);
+    await until("Prometheus to answer", async () => (await fetch(`${url}/-/ready`)).ok);
   } catch (error) {
     await dispose();
     throw error;
@@ -70,7 +71,7 @@ export async function startPrometheus(targets: Record<string, string[]>, token: 
 }
 
 function adapted(config: Config, targets: Record<string, string[]>, scratch: string): object {
-  const every = { scrape_interval: "1s", scrape_timeout: "1s", evaluation_interval: "1s" };
+  const every = { scrape_interval: "2s", scrape_timeout: "2s", evaluation_interval: "1s" };
   return {
     ...config,
     global: { ...config.global, ...every },

@@ -1,4 +1,3 @@
-import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { unknownIn } from "../live/exposition.ts";
 import { type Fleet, group, startFleet, stream } from "../live/fleet.ts";
@@ -6,6 +5,7 @@ import { exported, labelsOf, made } from "../live/known.ts";
 import { prometheusMissing } from "../live/programs.ts";
 import { type Prometheus, startPrometheus } from "../live/prometheus.ts";
 import { readRules } from "../live/rules.ts";
+import { until } from "../live/until.ts";
 
 const missing = await prometheusMissing();
 const rules = await readRules();
@@ -28,14 +28,14 @@ describe.skipIf(missing !== undefined)(`a Prometheus on a fleet ${missing ?? ""}
   });
 
   test("reaches control planes with its token, and workers of every language", async () => {
-    await waitFor("every target to be up", async () => {
+    await until("every target to be up", async () => {
       const up = await prometheus.query("up");
       return (
         up.length === fleet.controlPlanes.length + fleet.workers.length &&
         up.every(({ value }) => value[1] === "1")
       );
     });
-    const languages = await waitFor("deliveries in three languages", async () => {
+    const languages = await until("deliveries in three languages", async () => {
       const found = await prometheus.query("sum by (language) (muster_deliveries_total) > 0");
       return found.length === 3 ? found : undefined;
     });
@@ -58,7 +58,7 @@ describe.skipIf(missing !== undefined)(`a Prometheus on a fleet ${missing ?? ""}
   test("records every series once for the group, with the labels of its level", async () => {
     for (const { record } of rules) {
       if (record === undefined) continue;
-      const found = await waitFor(`data of ${record}`, async () => {
+      const found = await until(`data of ${record}`, async () => {
         const series = await prometheus.query(record);
         return series.length > 0 ? series : undefined;
       });
@@ -68,14 +68,12 @@ describe.skipIf(missing !== undefined)(`a Prometheus on a fleet ${missing ?? ""}
       });
       if (record.startsWith("stream_consumer:")) expect({ [record]: found.length }).toEqual({ [record]: 1 });
     }
-    const [members] = await prometheus.query(
-      `stream_consumer:muster_group_members:sum{stream="${stream}", consumer="${group}"}`,
-    );
-    expect(members?.value[1]).toBe("3");
+    const query = `stream_consumer:muster_group_members:sum{stream="${stream}", consumer="${group}"}`;
+    await until("three members", async () => (await prometheus.query(query))[0]?.value[1] === "3");
   });
 
   test("evaluates every rule without an error", async () => {
-    const all = await waitFor("every rule to be evaluated", async () => {
+    const all = await until("every rule to be evaluated", async () => {
       const { groups } = await prometheus.api<{ groups: { rules: Evaluated[] }[] }>("/rules");
       const evaluated = groups.flatMap((one) => one.rules);
       const isWhole =

@@ -112,16 +112,17 @@ class Detail {
     const time = letters.times[row] ?? 0;
     this.#first = Math.min(this.#first, time);
     this.#last = Math.max(this.#last, time);
-    const by = (letters.languages[row] ?? 0) * 2 ** 26 + (letters.versions[row] ?? 0);
+    const kind = letters.kinds[row] ?? 0;
+    const name = (part: "group" | "reason" | "language" | "version") => letters.kindTexts.nameOf(kind, part);
     for (const [counts, key] of [
-      [this.#by, by],
-      [this.#reasons, letters.reasons[row] ?? 0],
-      [this.#groups, letters.groups[row] ?? 0],
+      [this.#by, name("language") * 2 ** 26 + name("version")],
+      [this.#reasons, name("reason")],
+      [this.#groups, name("group")],
     ] as const)
       counts.set(key, (counts.get(key) ?? 0) + 1);
   }
 
-  failure({ names }: Letters, example: DeadLetter): Failure {
+  failure({ kindTexts: { names } }: Letters, example: DeadLetter): Failure {
     const header = (name: string) => example.headers[`Muster-Dlq-${name}`] ?? "";
     const named = (counts: Map<number, number>) =>
       Object.fromEntries(largestFirst(counts).map(([key, count]) => [names.text(key), count]));

@@ -4,7 +4,8 @@ import type { StreamConfig } from "@nats-io/jetstream";
 import { fail } from "../errors.ts";
 import { bucketStream } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
-import { type Change, mark, ns } from "./change.ts";
+import { AUDIT, TOKENS } from "../access/store.ts";
+import { type Change, mark, moreReplicas, ns } from "./change.ts";
 import { differencesBetween, type PlannedChange } from "./plan-change.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { createStream, findStream, updateStream } from "./streams.ts";
@@ -31,11 +32,24 @@ const all: readonly Bucket[] = [
   { ...plain, name: buckets.jobs },
 ];
 
-/** Makes the buckets that are missing. One that others made is taken as it is when it can serve. */
+/** There before the first group: tokens, and the audit without which nothing is changed. */
+const ownStreams = [bucketStream(TOKENS), AUDIT];
+
+/**
+ * Makes the buckets that are missing. One that others made is taken as it is when it can serve; what is ours gets as many
+ * replicas as a group wants that wants the most.
+ */
 export async function provisionBuckets(nats: Nats, replicas: number): Promise<Change[]> {
   const changes: Change[] = [];
   for (const bucket of all)
     changes.push({ what: `bucket ${bucket.name}`, change: await provision(nats, bucket, replicas) });
+  for (const name of ownStreams) {
+    const found = await findStream(nats, name);
+    const patch = found === undefined ? {} : moreReplicas(found.config, replicas);
+    if (Object.keys(patch).length === 0) continue;
+    await updateStream(nats, name, patch);
+    changes.push({ what: `stream ${name}`, change: "updated" });
+  }
   return changes;
 }
 
@@ -46,15 +60,22 @@ export async function provisionBucket(nats: Nats, name: string, replicas: number
 }
 
 /** What would become of the buckets. */
-export async function planBuckets(snapshot: Snapshot): Promise<PlannedChange[]> {
-  return await Promise.all(all.map((bucket) => plan(snapshot, bucket)));
+export async function planBuckets(snapshot: Snapshot, replicas: number): Promise<PlannedChange[]> {
+  const changes = await Promise.all(all.map((bucket) => plan(snapshot, bucket, replicas)));
+  for (const name of ownStreams) {
+    const found = await snapshot.stream(name);
+    if (found === undefined) continue;
+    const differences = differencesBetween(found.config, moreReplicas(found.config, replicas));
+    if (differences.length > 0) changes.push({ what: `stream ${name}`, change: "update", differences });
+  }
+  return changes;
 }
 
-async function plan(snapshot: Snapshot, bucket: Bucket): Promise<PlannedChange> {
+async function plan(snapshot: Snapshot, bucket: Bucket, replicas: number): Promise<PlannedChange> {
   const what = `bucket ${bucket.name}`;
   const found = await snapshot.stream(bucketStream(bucket.name));
   if (found === undefined) return { what, change: "create", differences: [] };
-  const patch = patchOf(bucket, found.config);
+  const patch = patchOf(bucket, found.config, replicas);
   const differences = differencesBetween(found.config, patch);
   return { what, change: differences.length === 0 ? "unchanged" : "update", differences };
 }
@@ -66,13 +87,13 @@ async function provision(nats: Nats, bucket: Bucket, replicas: number): Promise<
   if (found === undefined) {
     return (await createStream(nats, { ...wanted, name })) === "created" ? "created" : "unchanged";
   }
-  const patch = patchOf(bucket, found.config);
+  const patch = patchOf(bucket, found.config, replicas);
   if (Object.keys(patch).length === 0) return "unchanged";
   await updateStream(nats, name, patch);
   return "updated";
 }
 
-function patchOf(bucket: Bucket, config: StreamConfig): Partial<StreamConfig> {
+function patchOf(bucket: Bucket, config: StreamConfig, replicas: number): Partial<StreamConfig> {
   if (config.max_msgs_per_subject < bucket.history || config.sealed) {
     throw fail(
       "foreign",
@@ -85,6 +106,7 @@ function patchOf(bucket: Bucket, config: StreamConfig): Partial<StreamConfig> {
     ...(config.allow_direct ? {} : { allow_direct: true }),
     ...(bucket.hasTtlPerKey && !config.allow_msg_ttl ? { allow_msg_ttl: true } : {}),
     ...(needsNoRollup ? { allow_rollup_hdrs: false } : {}),
+    ...moreReplicas(config, replicas),
   };
 }
 

@@ -1,5 +1,6 @@
 // What an apply did to one thing, and the mark on what Muster made.
 import { z } from "zod";
+import type { StreamConfig } from "@nats-io/jetstream";
 import type { Nats } from "../nats/connection.ts";
 
 /** `adopted`: made by others, fits, left as it is; `taken_over`: made by others, Muster's from now on. */
@@ -25,6 +26,14 @@ export function mark(kind: Kind): Record<string, string> {
 /** What a stream or consumer is to Muster; nothing when others made it. */
 export function kindOf(config: { metadata?: Record<string, string> | undefined }): string | undefined {
   return config.metadata?.[MARK];
+}
+
+/**
+ * What makes a stream of ours as safe as a group that is to have so many replicas: with fewer of its ledger, dead letters
+ * or audit, a lost server would stop the group all the same.
+ */
+export function moreReplicas(config: StreamConfig, replicas: number): Partial<StreamConfig> {
+  return kindOf(config) !== undefined && config.num_replicas < replicas ? { num_replicas: replicas } : {};
 }
 
 /** Milliseconds as the nanoseconds of the JetStream API. */

@@ -3,7 +3,7 @@ import { archiveFilter, dlqFilter, dlqStream } from "@muster/contracts";
 import type { StreamConfig, StreamInfo } from "@nats-io/jetstream";
 import { fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
-import { type Change, kindOf, mark, ns } from "./change.ts";
+import { type Change, kindOf, mark, moreReplicas, ns } from "./change.ts";
 import type { PlannedChange } from "./plan-change.ts";
 import { droppingLimits } from "./silent-loss.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -17,14 +17,18 @@ import { planOf, takingOver } from "./take-over.ts";
 const HOUR_MS = 3_600_000;
 
 /** What would become of the dead-letter stream of a source. Throws `foreign`, `needs_new_stream`, `silent_loss`. */
-export async function planDlq(snapshot: Snapshot, stream: string, adopt: boolean): Promise<PlannedChange> {
+export async function planDlq(
+  snapshot: Snapshot,
+  stream: string,
+  { replicas, adopt }: { replicas: number; adopt: boolean },
+): Promise<PlannedChange> {
   const name = dlqStream(stream);
   const what = `stream ${name}`;
   const found = await snapshot.stream(name);
   if (found === undefined)
     return { what, change: "create", differences: [{ field: "subjects", wanted: dlqSubjects(stream) }] };
   checkDlqFits(stream, found, adopt);
-  return planOf(what, found.config, changesOf(stream, found), { kind: "dlq", adopt });
+  return planOf(what, found.config, changesOf(stream, found, replicas), { kind: "dlq", adopt });
 }
 
 /** The dead-letter stream of a source. It refuses when full: nothing in it is ever dropped for something new. */
@@ -40,7 +44,7 @@ export async function provisionDlq(
     return made === "created" ? "created" : "unchanged";
   }
   checkDlqFits(stream, found, adopt);
-  const changes = changesOf(stream, found);
+  const changes = changesOf(stream, found, replicas);
   if (kindOf(found.config) === undefined) {
     if (!adopt) return "adopted";
     await updateStream(nats, name, takingOver(found.config, changes, mark("dlq")));
@@ -59,12 +63,12 @@ function missingIn(stream: string, { config }: StreamInfo): string[] {
   return dlqSubjects(stream).filter((subject) => !isCovered(config.subjects, subject));
 }
 
-function changesOf(stream: string, found: StreamInfo): Partial<StreamConfig> {
+function changesOf(stream: string, found: StreamInfo, replicas: number): Partial<StreamConfig> {
   const { config } = found;
   const missing = missingIn(stream, found);
   const changes: Partial<StreamConfig> =
     missing.length === 0 ? {} : { subjects: smallest([...config.subjects, ...missing]) };
-  Object.assign(changes, neverSilent(config));
+  Object.assign(changes, neverSilent(config), moreReplicas(config, replicas));
   // What is ours already keeps what its operator has set since.
   if (kindOf(config) === "dlq") return changes;
   return {

@@ -84,16 +84,16 @@ export async function plan(snapshot: Snapshot, entries: readonly Entry[]): Promi
   const parts = await checkGroups(snapshot, entries);
   const planned: Planned = {
     parts,
-    buckets: await planBuckets(snapshot),
+    buckets: await planBuckets(snapshot, Math.max(...parts.map(({ replicas }) => replicas))),
     streams: new Map(),
     contracts: [],
     groups: [],
   };
   for (const part of parts) {
-    const { stream, source, adopt } = part;
+    const { stream, source, adopt, replicas } = part;
     planned.streams.set(stream, [
       ...(source === undefined ? [] : [await planStream(snapshot, source)]),
-      await planDlq(snapshot, stream, adopt),
+      await planDlq(snapshot, stream, { replicas, adopt }),
     ]);
     for (const entry of part.entries) planned.groups.push(await planEntry(snapshot, entry, part));
   }

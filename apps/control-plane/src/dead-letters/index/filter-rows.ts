@@ -16,17 +16,11 @@ export type Match = (row: number) => boolean;
 
 /** The filter made ready for the letters as they are now; what was added since does not match by texts. */
 export async function matcher(letters: Letters, filter: DeadLetterFilter, shelf: Shelf): Promise<Match> {
-  const { names, errorTexts, subjectTexts } = letters;
-  const wanted: [Uint32Array, number][] = [];
-  for (const [value, column] of [
-    [filter.group, letters.groups],
-    [filter.reason, letters.reasons],
-    [filter.language, letters.languages],
-    [filter.version, letters.versions],
-  ] as const)
-    if (value !== undefined) wanted.push([column, names.find(value)]);
-  const { error, subject, fingerprint } = filter;
+  const { kindTexts, errorTexts, subjectTexts } = letters;
+  const { group, reason, language, version, error, subject, fingerprint } = filter;
   const marked: [Uint32Array, Uint8Array][] = [];
+  if ((group ?? reason ?? language ?? version) !== undefined)
+    marked.push([letters.kinds, kindTexts.marks({ group, reason, language, version })]);
   if (error !== undefined) {
     const part = searchable(error);
     const mark = (marks: Uint8Array, from: number) => errorTexts.markContaining(part, marks, from);
@@ -42,7 +36,6 @@ export async function matcher(letters: Letters, filter: DeadLetterFilter, shelf:
   const isOfFailure = fingerprint === undefined ? undefined : byFingerprint(letters, fingerprint);
   return (row) => {
     if (letters.flags[row] !== flags) return false;
-    for (const [column, id] of wanted) if (column[row] !== id) return false;
     for (const [column, marks] of marked) if (marks[column[row] ?? 0] !== 1) return false;
     const time = letters.times[row] ?? 0;
     return time >= since && time < until && (isOfFailure === undefined || isOfFailure(row));

@@ -1,6 +1,7 @@
-// The dead letters of one stream in columns: some 70 bytes each, texts kept once.
+// The dead letters of one stream in columns: some 60 bytes each, texts kept once.
 import { fingerprintOf, MAX_ERROR, searchable } from "../normal-error.ts";
 import { IdChains } from "./id-chains.ts";
+import { Kinds } from "./kinds.ts";
 import { larger, Texts } from "./texts.ts";
 
 /** What the index keeps of a dead letter; everything else is read from its message. */
@@ -35,18 +36,16 @@ export class Letters {
   flags = new Uint8Array(64);
   seqs = new Float64Array(64);
   times = new Float64Array(64);
-  groups = new Uint32Array(64);
-  reasons = new Uint32Array(64);
-  languages = new Uint32Array(64);
-  versions = new Uint32Array(64);
+  /** Group, reason, language and version. */
+  kinds = new Uint32Array(64);
   subjects = new Uint32Array(64);
   errors = new Uint32Array(64);
   readonly #ids = new IdChains();
   /** Rows below it are gone. */
   #floor = 0;
 
-  /** Names that many letters share: groups, reasons, languages, versions. */
-  readonly names = new Texts();
+  /** What the numbers of `kinds` say. */
+  readonly kindTexts = new Kinds();
   readonly subjectTexts = new Texts();
   /** `<class>\n<message>`, as they are searched. */
   readonly errorTexts = new Texts();
@@ -61,9 +60,9 @@ export class Letters {
   /** Bytes of the columns and texts. */
   get bytes(): number {
     return (
-      this.flags.length * 41 +
+      this.flags.length * 29 +
       this.#ids.bytes +
-      this.names.bytes +
+      this.kindTexts.bytes +
       this.subjectTexts.bytes +
       this.errorTexts.bytes +
       this.fingerprints[0].length * 8
@@ -80,10 +79,7 @@ export class Letters {
     this.seqs[row] = entry.seq;
     this.times[row] = entry.storedAt;
     if (entry.shelf === OTHER) return;
-    this.groups[row] = this.names.add(entry.group);
-    this.reasons[row] = this.names.add(entry.reason);
-    this.languages[row] = this.names.add(entry.language);
-    this.versions[row] = this.names.add(entry.version);
+    this.kinds[row] = this.kindTexts.add(entry);
     this.subjects[row] = this.subjectTexts.add(entry.subject);
     this.errors[row] = this.#addError(entry.errorClass, entry.error);
     this.#ids.add(row, entry.id);
@@ -155,9 +151,13 @@ export class Letters {
     for (const other of this.#ids.like(row)) {
       const isSame =
         ((this.flags[other] ?? GONE) & (GONE | ARCHIVED)) === shelf &&
-        this.groups[other] === this.groups[row];
+        this.#groupOf(other) === this.#groupOf(row);
       if (other !== row && isSame) yield other;
     }
+  }
+
+  #groupOf(row: number): number {
+    return this.kindTexts.nameOf(this.kinds[row] ?? 0, "group");
   }
 
   #addError(errorClass: string, error: string): number {
@@ -177,7 +177,6 @@ export class Letters {
     this.flags = larger(this.flags);
     this.seqs = larger(this.seqs);
     this.times = larger(this.times);
-    for (const name of ["groups", "reasons", "languages", "versions", "subjects", "errors"] as const)
-      this[name] = larger(this[name]);
+    for (const name of ["kinds", "subjects", "errors"] as const) this[name] = larger(this[name]);
   }
 }

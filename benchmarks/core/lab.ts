@@ -45,19 +45,30 @@ export const orderText = JSON.stringify({
   created_at: "2026-01-01T00:00:00Z",
 });
 
-export async function openLab(): Promise<Lab> {
-  const server = await startNats();
-  const nc = await connect({ servers: server.url, noAsyncTraces: true });
-  const manager = await jetstreamManager(nc);
+/** A lab on a server of its own, or on what is given: its address, and how many copies of everything are kept there. */
+export async function openLab(at?: { url: string; replicas: number }): Promise<Lab> {
+  const server = at === undefined ? await startNats() : undefined;
+  const url = at?.url ?? server?.url ?? "";
+  const replicas = at?.replicas ?? 1;
+  const nc = await connect({ servers: url.split(","), noAsyncTraces: true });
+  const manager = await jetstreamManager(nc, { checkAPI: false });
+  const answers = (): Promise<boolean> =>
+    manager.getAccountInfo().then(
+      () => true,
+      () => false,
+    );
+  // The servers of a cluster choose a leader first.
+  await waitFor("JetStream to answer", answers, { timeoutMs: 60_000 });
   const kvm = new Kvm(nc);
-  for (const bucket of Object.values(buckets)) await kvm.create(bucket, { storage: StorageType.File });
+  for (const bucket of Object.values(buckets))
+    await kvm.create(bucket, { storage: StorageType.File, replicas });
   await (await kvm.open(buckets.contracts)).put("order.v1", JSON.stringify(contractSchemas["order.v1"]));
   let count = 0;
   const info = (loaded: Loaded): Promise<ConsumerInfo> => manager.consumers.info(loaded.stream, loaded.group);
   return {
-    url: server.url,
+    url,
     nc,
-    costs: new Costs(() => server.pid),
+    costs: new Costs(() => server?.pid ?? Number.NaN),
     info,
     async load(messages, input = {}) {
       const stream = `B${++count}`;
@@ -66,6 +77,7 @@ export async function openLab(): Promise<Lab> {
         name: stream,
         subjects: [...subjects, `muster.replay.${stream}.>`],
         retention: RetentionPolicy.Workqueue,
+        num_replicas: replicas,
       });
       const spec = GroupSpec.parse({
         v: 1,
@@ -97,7 +109,7 @@ export async function openLab(): Promise<Lab> {
         async () => (await manager.streams.info(stream)).state.messages === messages,
         { timeoutMs: 120_000 },
       );
-      return { url: server.url, stream, group: "g", messages, spec };
+      return { url, stream, group: "g", messages, spec };
     },
     async acked(loaded) {
       await waitFor(
@@ -114,7 +126,7 @@ export async function openLab(): Promise<Lab> {
     },
     async [Symbol.asyncDispose]() {
       await nc.close();
-      await server.stop();
+      await server?.stop();
     },
   };
 }

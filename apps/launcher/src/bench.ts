@@ -18,7 +18,8 @@ export async function bench(args: readonly string[]): Promise<number> {
     return 2;
   }
   // What measures other languages needs them here.
-  const { missing } = setUp({ nats: true, go: args.includes("go"), py: args.includes("py") });
+  const all = name === "scale";
+  const { missing } = setUp({ nats: true, go: all || args.includes("go"), py: all || args.includes("py") });
   if (Object.keys(missing).length > 0) return 2;
   const argv = [join(folder, `${name}.bench.ts`), ...args.slice(named ? 1 : 0)];
   const child = spawn(process.execPath, argv, { stdio: "inherit" });

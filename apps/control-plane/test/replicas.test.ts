@@ -1,6 +1,14 @@
 // What a server tells that is behind the others, or that has lost its end.
 import { cp, rm } from "node:fs/promises";
-import { replayMsgId, replaySubject } from "@muster/contracts";
+import {
+  buckets,
+  deadRow,
+  doneRow,
+  ledgerKey,
+  replayMsgId,
+  replaySubject,
+  sha256Hex,
+} from "@muster/contracts";
 import { waitFor } from "@muster/testkit";
 import { expect, test } from "vitest";
 import { findDeadLetter } from "../src/dead-letters/find.ts";
@@ -9,8 +17,9 @@ import { CanaryWatch } from "../src/jobs/canary.ts";
 import type { Canary } from "../src/jobs/job.ts";
 import { getJob, listJobs } from "../src/jobs/store.ts";
 import { Ledgers } from "../src/ledger/ledgers.ts";
+import { putEntry } from "../src/nats/bucket.ts";
 import { toMsgHdrs } from "../src/nats/headers.ts";
-import { newJob, putDead, startBare } from "./jobs-system.ts";
+import { newJob, putDead, startBare, work } from "./jobs-system.ts";
 import { lag } from "./lagging-replica.ts";
 
 /** A canary that was sent to a group without a ledger, and its watch. */
@@ -47,6 +56,46 @@ test("a canary's dead letter that a replica does not have yet counts", async () 
   using replica = await lag(nats, "ORDERS_DLQ");
   expect(await watch.look([{ ...canary, seq }])).toEqual([{ ...canary, seq, outcome: "dead" }]);
   expect(replica.gets).toBeGreaterThan(0);
+});
+
+test.each([
+  ["does not have yet", false],
+  ["has as it was before", true],
+])("a canary is done by its ledger row, which a replica %s", async (_, hasOld) => {
+  await using bare = await startBare();
+  const { nats } = bare;
+  const { watch, seq, canary } = await sendCanary(bare);
+  const key = ledgerKey("ORDERS", "billing", "e1");
+  const facts = { eventId: "e1", sequence: 1, storeTime: "1", bodySha256: sha256Hex("{}"), member: "m1" };
+  const told = { ...facts, language: "ts", at: new Date().toISOString() } as const;
+  const dead = deadRow(told, { reason: "exhausted", headers: {} }, undefined);
+  const before = await putEntry(nats, buckets.ledger, key, JSON.stringify(dead), 0);
+  if (before === "conflict") throw new Error("there is a row already");
+  using replica = await lag(nats, `KV_${buckets.ledger}`);
+  if (hasOld) {
+    Object.assign(replica, { upTo: before, keeps: true });
+    expect(await watch.look([{ ...canary, seq }])).toEqual([{ ...canary, seq }]);
+  }
+  const done = doneRow({ ...told, sequence: seq, storeTime: "2" }, {}, dead);
+  await putEntry(nats, buckets.ledger, key, JSON.stringify(done), before);
+  await nats.jsm.streams.deleteMessage("ORDERS", seq);
+  expect(await watch.look([{ ...canary, seq }])).toEqual([{ ...canary, seq, outcome: "done" }]);
+  // The same, where the leader has no such row.
+  await nats.jsm.streams.purge(`KV_${buckets.ledger}`);
+  expect(await watch.look([{ ...canary, seq }])).toEqual([{ ...canary, seq, outcome: "lost" }]);
+});
+
+test("a job goes on where a replica does not have its group, its contract or the job itself yet", async () => {
+  await using bare = await startBare();
+  const { nats } = bare;
+  await putDead(nats, "e1");
+  const id = await newJob(nats, { filter: { group: "billing" } });
+  using groups = await lag(nats, `KV_${buckets.groups}`);
+  using contracts = await lag(nats, `KV_${buckets.contracts}`);
+  using _ = await lag(nats, `KV_${buckets.jobs}`);
+  await work(nats, id, "first");
+  expect((await getJob(nats, id)).job).toMatchObject({ state: "done", counts: { replayed: 1, skipped: {} } });
+  expect([groups.gets, contracts.gets].every((gets) => gets > 0)).toBe(true);
 });
 
 test("a dead letter that was deleted is gone, whatever a replica still has", async () => {

@@ -16,7 +16,7 @@ import { getSpec } from "../groups/specs.ts";
 import { getStream } from "../groups/streams.ts";
 import { isCovered } from "../groups/subjects.ts";
 import type { Ledgers } from "../ledger/ledgers.ts";
-import { getText } from "../nats/bucket.ts";
+import { findEntry, getText } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
 
 /** A group that can take replays, and the verdicts of its contracts as they are now. */
@@ -101,7 +101,7 @@ async function readVerdict(
   nats: Nats,
   contract: string,
 ): Promise<((body: Uint8Array) => Verdict) | undefined> {
-  const schema = await getText(nats, buckets.contracts, contract);
+  const schema = await getText(nats, buckets.contracts, contract, findEntry);
   if (schema === undefined) return undefined;
   const known = compiled.get(contract);
   if (known?.schema === schema) return known.judge;

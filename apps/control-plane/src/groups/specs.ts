@@ -1,7 +1,7 @@
 // Group specs as stored: one document a group, with its revision.
 import { buckets, GroupSpec, groupKey } from "@muster/contracts";
 import { fail } from "../errors.ts";
-import { getEntry, readBucket } from "../nats/bucket.ts";
+import { findEntry, readBucket } from "../nats/bucket.ts";
 import { viewsOf } from "../nats/bucket-view.ts";
 import type { Nats } from "../nats/connection.ts";
 
@@ -11,7 +11,7 @@ export type StoredSpec = { spec: GroupSpec | undefined; revision: number };
 /** The spec of a group as it is stored now. Throws `bad_record` when it does not pass its schema. */
 export async function readSpec(nats: Nats, stream: string, group: string): Promise<StoredSpec> {
   const key = groupKey(stream, group);
-  const entry = await getEntry(nats, buckets.groups, key);
+  const entry = await findEntry(nats, buckets.groups, key);
   if (entry?.value === undefined) return { spec: undefined, revision: entry?.revision ?? 0 };
   const spec = parseSpec(entry.value);
   if (spec === undefined)

@@ -34,7 +34,9 @@ export class CanaryWatch {
     const ledgers = this.#ledgers();
     const { retention } = (await getStream(this.#nats, this.#stream)).config;
     const settled = await Promise.all(canaries.map((canary) => this.#isSettled(canary, retention)));
-    const rows = await Promise.all(canaries.map((canary) => this.#row(ledgers, canary)));
+    const rows = await Promise.all(
+      canaries.map((canary, i) => this.#row(ledgers, canary, settled[i] === true)),
+    );
     // Last, because what is settled by now has its dead letter by now.
     await this.#readDeaths(new Set(canaries.map(eventOf)));
     return canaries.flatMap((canary, i) => {
@@ -69,11 +71,14 @@ export class CanaryWatch {
     return undefined;
   }
 
-  async #row(ledgers: Ledgers, canary: Canary): Promise<"done" | "other" | "unseen"> {
+  /** `isSettled`: its row is there by now, and a replica may have an older one, or none yet. */
+  async #row(ledgers: Ledgers, canary: Canary, isSettled: boolean): Promise<"done" | "other" | "unseen"> {
     const { group, event_id } = canary;
     if ((await ledgers.kind(this.#stream, group)) === "none") return "unseen";
     try {
-      const row = await ledgers.row(this.#stream, group, event_id);
+      const row = isSettled
+        ? await ledgers.leaderRow(this.#stream, group, event_id)
+        : await ledgers.row(this.#stream, group, event_id);
       return row?.status === "done" ? "done" : "other";
     } catch (error) {
       const code = asMusterError(error)?.code ?? "";

@@ -2,7 +2,7 @@
 import { buckets } from "@muster/contracts";
 import { fail } from "../errors.ts";
 import { provisionBucket } from "../groups/buckets.ts";
-import { deleteEntry, getEntry, putEntry } from "../nats/bucket.ts";
+import { deleteEntry, leaderEntry, putEntry } from "../nats/bucket.ts";
 import { viewsOf } from "../nats/bucket-view.ts";
 import type { Nats } from "../nats/connection.ts";
 import { isEnded, ReplayJob } from "./job.ts";
@@ -42,10 +42,10 @@ export async function listJobs(nats: Nats): Promise<StoredJob[]> {
   return jobs.toSorted((a, b) => (a.job.created_at < b.job.created_at ? 1 : -1));
 }
 
-/** The job, or nothing. */
+/** The job as the leader has it, or nothing: a holder that read an older one would take it for lost. */
 export async function findJob(nats: Nats, id: string): Promise<StoredJob | undefined> {
   if (!/^[A-Za-z0-9_-]{1,60}$/.test(id)) return undefined;
-  const entry = await getEntry(nats, buckets.jobs, id).catch((error: unknown) => {
+  const entry = await leaderEntry(nats, buckets.jobs, id).catch((error: unknown) => {
     if (error instanceof Error && "code" in error && error.code === "no_bucket") return undefined;
     throw error;
   });

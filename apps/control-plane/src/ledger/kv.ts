@@ -1,17 +1,18 @@
 // Ledger rows in the bucket, as the control plane reads them; it never writes one.
 import { buckets, LedgerRow, ledgerKey } from "@muster/contracts";
-import { getText, readBucket } from "../nats/bucket.ts";
+import { getEntry, getText, readBucket } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
 import type { SettledRow } from "./ledgers.ts";
 
-/** The row of an event in a group, or nothing; a row that does not pass its schema counts as nothing. */
+/** The row of an event in a group, or nothing, as `read` has it, by default any replica; a row that does not pass its schema counts as nothing. */
 export async function getKvRow(
   nats: Nats,
   stream: string,
   group: string,
   eventId: string,
+  read = getEntry,
 ): Promise<LedgerRow | undefined> {
-  const text = await getText(nats, buckets.ledger, ledgerKey(stream, group, eventId));
+  const text = await getText(nats, buckets.ledger, ledgerKey(stream, group, eventId), read);
   return text === undefined ? undefined : parseRow(text);
 }
 

@@ -2,6 +2,7 @@
 import { type GroupSpec, groupKey, type LedgerRow, MusterError } from "@muster/contracts";
 import { fail } from "../errors.ts";
 import { readSpec } from "../groups/specs.ts";
+import { getEntry, leaderEntry } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
 import type { Database } from "./database.ts";
 import { getKvRow, readKvRows } from "./kv.ts";
@@ -27,10 +28,15 @@ export class Ledgers {
   }
 
   /** The row of an event, or nothing. Throws `no_database` where it is in Postgres and we have no `DATABASE_URL`. */
-  async row(stream: string, group: string, eventId: string): Promise<LedgerRow | undefined> {
+  async row(stream: string, group: string, eventId: string, read = getEntry): Promise<LedgerRow | undefined> {
     const kind = await this.kind(stream, group);
     if (kind === "postgres") return await this.#needDatabase(`group ${group}`).row(stream, group, eventId);
-    return kind === "none" ? undefined : await getKvRow(this.#nats, stream, group, eventId);
+    return kind === "none" ? undefined : await getKvRow(this.#nats, stream, group, eventId, read);
+  }
+
+  /** As `row`, but of a row in the bucket the leader's word: for who says lost when there is none. */
+  async leaderRow(stream: string, group: string, eventId: string): Promise<LedgerRow | undefined> {
+    return await this.row(stream, group, eventId, leaderEntry);
   }
 
   /** As `row`, but nothing too where the database cannot be asked: for what is only good to know. */

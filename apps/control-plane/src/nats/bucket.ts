@@ -3,7 +3,7 @@ import { Empty, type Payload, RequestError } from "@nats-io/nats-core";
 import { fail } from "../errors.ts";
 import type { Nats } from "./connection.ts";
 import { publish, type Published } from "./publish.ts";
-import { scanStream, type Stored } from "./scan.ts";
+import { leaderLast, scanStream, type Stored } from "./scan.ts";
 
 const TIMEOUT_MS = 5000;
 const WRONG_LAST_SEQUENCE = 10071;
@@ -17,7 +17,10 @@ export function bucketStream(bucket: string): string {
   return `KV_${bucket}`;
 }
 
-/** What is under the key, or nothing. Throws `no_bucket` when the bucket is not there. */
+/**
+ * What is under the key, or nothing, as any replica has it: one that lags behind may not have it yet, or an older
+ * revision. Throws `no_bucket` when the bucket is not there.
+ */
 export async function getEntry(nats: Nats, bucket: string, key: string): Promise<Entry | undefined> {
   const subject = `$JS.API.DIRECT.GET.${bucketStream(bucket)}.$KV.${bucket}.${key}`;
   const answer = await nats.nc.request(subject, Empty, { timeout: TIMEOUT_MS }).catch((error: unknown) => {
@@ -34,10 +37,32 @@ export async function getEntry(nats: Nats, bucket: string, key: string): Promise
   );
 }
 
-/** As {@link getEntry}, the value as text; deleted is nothing, and so is a bucket that was never made. */
-export async function getText(nats: Nats, bucket: string, key: string): Promise<string | undefined> {
+/** As {@link getEntry}, but as the leader has it: for what is concluded from a miss, or from what is not there yet. */
+export async function leaderEntry(nats: Nats, bucket: string, key: string): Promise<Entry | undefined> {
   try {
-    const entry = await getEntry(nats, bucket, key);
+    const message = await leaderLast(nats, bucketStream(bucket), `$KV.${bucket}.${key}`);
+    if (message === undefined) return undefined;
+    const { value, revision } = toChange(bucket, message);
+    return { value, revision };
+  } catch (error) {
+    throw isMissing(error) ? missing(bucket, error) : error;
+  }
+}
+
+/** As {@link getEntry}, but a key that a replica does not have is asked of the leader. */
+export async function findEntry(nats: Nats, bucket: string, key: string): Promise<Entry | undefined> {
+  return (await getEntry(nats, bucket, key)) ?? (await leaderEntry(nats, bucket, key));
+}
+
+/** As `read`, by default {@link getEntry}, the value as text; deleted is nothing, and so is a bucket that was never made. */
+export async function getText(
+  nats: Nats,
+  bucket: string,
+  key: string,
+  read = getEntry,
+): Promise<string | undefined> {
+  try {
+    const entry = await read(nats, bucket, key);
     return entry?.value === undefined ? undefined : new TextDecoder().decode(entry.value);
   } catch (error) {
     if (isMissing(error)) return undefined;

@@ -105,6 +105,11 @@ export async function leaderNext(nats: Nats, stream: string, from: number): Prom
   return (await single(nats, stream, { seq: from, next_by_subj: ">" }))[0];
 }
 
+/** The last message of a subject as the leader has it, or nothing. Throws `no_stream`. */
+export async function leaderLast(nats: Nats, stream: string, subject: string): Promise<Stored | undefined> {
+  return (await single(nats, stream, { last_by_subj: subject }))[0];
+}
+
 /** Nothing also where the stream knows no direct access. */
 async function directGet(nats: Nats, stream: string, seq: number): Promise<Stored | undefined> {
   try {
@@ -172,7 +177,7 @@ async function single(
   nats: Nats,
   stream: string,
   // The server knows next_by_subj here too; only the client's type does not.
-  query: { seq: number; next_by_subj?: string },
+  query: { seq: number; next_by_subj?: string } | { last_by_subj: string },
 ): Promise<Stored[]> {
   try {
     const message = await nats.jsm.streams.getMessage(stream, query);

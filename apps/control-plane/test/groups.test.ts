@@ -1,7 +1,7 @@
 import { buckets } from "@muster/contracts";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { applyGroup } from "../src/groups/apply.ts";
-import { putEntry, getText } from "../src/nats/bucket.ts";
+import { bucketStream, getText, putEntry } from "../src/nats/bucket.ts";
 import { memberOf, noCounts, order, specOf, startSystem } from "./system.ts";
 
 let system: Awaited<ReturnType<typeof startSystem>>;
@@ -61,11 +61,7 @@ describe("groups.apply", () => {
       storage: "file",
       allow_direct: true,
     });
-    expect(await config("MUSTER_MEMBERS")).toMatchObject({
-      max_age: 15e9,
-      allow_msg_ttl: true,
-      subject_delete_marker_ttl: 15e9,
-    });
+    expect(await config("MUSTER_MEMBERS")).toMatchObject({ max_age: 15e9, allow_rollup_hdrs: false });
     expect(await config("MUSTER_ATTEMPTS")).toMatchObject({ max_age: 7 * 86400e9, allow_rollup_hdrs: false });
     expect(await config("MUSTER_LEDGER")).toMatchObject({
       max_msgs_per_subject: 5,
@@ -75,6 +71,16 @@ describe("groups.apply", () => {
     expect(JSON.parse((await getText(nats, buckets.contracts, "order.v1")) ?? "")).toMatchObject({
       title: "order.v1",
     });
+  });
+
+  test("takes the markers, and the rollups that they need, from a members bucket of before", async () => {
+    const { nats, client } = system;
+    const name = bucketStream(buckets.members);
+    const before = { allow_msg_ttl: true, subject_delete_marker_ttl: 15e9, allow_rollup_hdrs: true };
+    await nats.jsm.streams.update(name, before);
+    await client.groups.apply.mutate({ spec: specOf() });
+    const { config } = await nats.jsm.streams.info(name);
+    expect([config.allow_rollup_hdrs, config.subject_delete_marker_ttl ?? 0]).toEqual([false, 0]);
   });
 
   test("changes a live group in place, and its ack wait with it", async () => {

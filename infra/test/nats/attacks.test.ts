@@ -142,7 +142,7 @@ async function makeStore(): Promise<string> {
   const nc = await connect({ servers: server.url });
   await fill(nc);
   const manager = await jetstreamManager(nc);
-  for (const name of ["ORDERS", "ORDERS_DLQ", "KV_MUSTER_LEDGER", "KV_MUSTER_ATTEMPTS"])
+  for (const name of ["ORDERS", "ORDERS_DLQ", "KV_MUSTER_MEMBERS", "KV_MUSTER_LEDGER", "KV_MUSTER_ATTEMPTS"])
     await manager.streams.update(name, { allow_rollup_hdrs: true, deny_purge: false });
   await nc.close();
   await server.stop();

@@ -86,6 +86,11 @@ const rollups: Attack[] = [
   { as: "worker" as const, what: "its row and empties the ledger", subject: ownRow },
   {
     as: "worker" as const,
+    what: "its heartbeat and empties the members",
+    subject: "$KV.MUSTER_MEMBERS.ORDERS.billing.m",
+  },
+  {
+    as: "worker" as const,
     what: "its attempts and empties the bucket",
     subject: "$KV.MUSTER_ATTEMPTS.ORDERS.billing.1",
   },

@@ -69,24 +69,6 @@ test("a dead letter is replayed with an edit, and done", async () => {
   });
 });
 
-test("a rollup empties the list of members, the one thing it can, and they are back with their heartbeats", async () => {
-  const { nc } = await site.connect("WORKERS_ORDERS_billing");
-  const about = headers();
-  about.set("Nats-Rollup", "all");
-  const answer = await nc.request("$KV.MUSTER_MEMBERS.ORDERS.billing.evil", "{}", {
-    headers: about,
-    timeout: patienceMs,
-  });
-  expect(answer.json()).toMatchObject({ stream: "KV_MUSTER_MEMBERS", seq: expect.any(Number) });
-  await waitFor("the members to be listed again", async () => (await members()).length === languages.length, {
-    timeoutMs: patienceMs,
-  });
-  await publish("after", 3);
-  expect(await settled("after")).toMatchObject({ status: "done" });
-  for (const worker of workers.values())
-    expect(worker.lines.filter((line) => line.includes('"draining"'))).toEqual([]);
-});
-
 test("the command line works, which knows the control plane only", async () => {
   const argv = [process.execPath, join(checkoutRoot, "apps/cli/src/main.ts"), "groups", "list", "-o", "json"];
   await using cli = startProcess("muster", argv, { MUSTER_URL: url });
@@ -157,15 +139,6 @@ async function publish(id: string, amount: number): Promise<void> {
     timeout: patienceMs,
   });
   expect(answer.json()).toMatchObject({ stream: "ORDERS" });
-}
-
-async function members(): Promise<string[]> {
-  const page = await ask<{ items: { member: { id: string } }[] }>(
-    url,
-    "GET",
-    "/members?stream=ORDERS&group=billing",
-  );
-  return page.items.map(({ member }) => member.id);
 }
 
 type EventView = { status: string; language?: string; reason?: string };

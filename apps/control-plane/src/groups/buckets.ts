@@ -14,17 +14,17 @@ type Bucket = {
   name: string;
   history: number;
   ttlMs: number;
-  hasMarkers: boolean;
   /** Whether a write may say how long it is kept. */
   hasTtlPerKey: boolean;
 };
 
-const plain = { history: 1, ttlMs: 0, hasMarkers: false, hasTtlPerKey: false };
+const plain = { history: 1, ttlMs: 0, hasTtlPerKey: false };
 
 const all: readonly Bucket[] = [
   { ...plain, name: buckets.groups, history: 10 },
   { ...plain, name: buckets.contracts, history: 10 },
-  { ...plain, name: buckets.members, ttlMs: MEMBER_TTL_MS, hasMarkers: true },
+  // Without markers of what has expired: they need rollups.
+  { ...plain, name: buckets.members, ttlMs: MEMBER_TTL_MS },
   { ...plain, name: buckets.attempts, ttlMs: ATTEMPTS_TTL_MS },
   // History, so that the transitions of a row can be looked at.
   { ...plain, name: buckets.ledger, history: 5 },
@@ -100,12 +100,14 @@ function patchOf(bucket: Bucket, config: StreamConfig, replicas: number): Partia
       `bucket ${bucket.name} is there but cannot serve: it keeps ${config.max_msgs_per_subject} values a key, ${bucket.history} are needed`,
     );
   }
-  // Without direct access members cannot get; with rollups one hostile put empties the bucket.
-  const needsNoRollup = !bucket.hasMarkers && config.allow_rollup_hdrs;
+  // Without direct access members cannot get; with rollups one hostile put empties the bucket, for all groups.
+  const needsNoRollup = config.allow_rollup_hdrs;
+  const hasMarkers = (config.subject_delete_marker_ttl ?? 0) > 0;
   return {
     ...(config.allow_direct ? {} : { allow_direct: true }),
     ...(bucket.hasTtlPerKey && !config.allow_msg_ttl ? { allow_msg_ttl: true } : {}),
     ...(needsNoRollup ? { allow_rollup_hdrs: false } : {}),
+    ...(hasMarkers ? { subject_delete_marker_ttl: 0 } : {}),
     ...moreReplicas(config, replicas),
   };
 }
@@ -122,9 +124,7 @@ function configOf(bucket: Bucket, replicas: number): Partial<StreamConfig> {
     duplicate_window: ns(bucket.ttlMs > 0 ? Math.min(bucket.ttlMs, 120_000) : 120_000),
     allow_direct: true,
     deny_delete: true,
-    // The server needs rollups for delete markers, and forces them on there.
-    allow_rollup_hdrs: bucket.hasMarkers,
-    ...(bucket.hasMarkers ? { allow_msg_ttl: true, subject_delete_marker_ttl: ns(bucket.ttlMs) } : {}),
+    allow_rollup_hdrs: false,
     ...(bucket.hasTtlPerKey ? { allow_msg_ttl: true } : {}),
     metadata: mark("bucket"),
   };

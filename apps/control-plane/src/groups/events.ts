@@ -33,20 +33,26 @@ export type News = { key: string; record: MemberRecord } | { key: string; end: "
 type Seen = News | { look: true };
 
 const LOOK_MS = 15_000;
+/** How often it is looked whose heartbeats have stopped. */
+const SWEEP_MS = 500;
 
 /**
- * Ends when the signal aborts. A crash is announced when the record expires; after a reconnect of our own only one
- * `ttlMs` later, for then records have expired of members that could not write either, and write again. Throws
- * `no_bucket` where no group was ever applied.
+ * Ends when the signal aborts. A crash is announced when the record has expired, of which the server says nothing: who
+ * was not heard of for so long is looked for. After a reconnect of our own only one `ttlMs` later, for then records have
+ * expired of members that could not write either, and write again. `ttlMs`: the bucket's. Throws `no_bucket` where no
+ * group was ever applied.
  */
 export async function* memberEvents(
   nats: Nats,
   of: EventsOf,
   signal: AbortSignal,
-  { ttlMs = MEMBER_TTL_MS, lookMs = LOOK_MS }: { ttlMs?: number; lookMs?: number } = {},
+  { ttlMs: given, lookMs = LOOK_MS }: { ttlMs?: number; lookMs?: number } = {},
 ): AsyncGenerator<MemberEvent> {
   await getEntry(nats, buckets.members, "none");
+  const ttlMs = given ?? (await ttlOf(nats));
   const known = new Map<string, MemberRecord>();
+  /** When each was last heard of. */
+  const heard = new Map<string, number>();
   /** Crashes that are not believed yet, with when they are. */
   const doubted = new Map<string, number>();
   let quietUntil = 0;
@@ -56,14 +62,15 @@ export async function* memberEvents(
     () => {
       if (queue.isEmpty) queue.push({ look: true });
     },
-    Math.min(lookMs, ttlMs / 4),
+    Math.min(lookMs, ttlMs / 4, SWEEP_MS),
   );
   try {
     for (const [key, record] of await recordsOf(nats, of)) {
       known.set(key, record);
+      heard.set(key, Date.now());
       yield eventOf("here", key, record);
     }
-    await watch(nats, of, queue, signal);
+    await watch(nats, of, queue, { heard, signal });
     let lookedAt = Date.now();
     for await (const seen of queue) {
       if ("look" in seen) {
@@ -72,7 +79,12 @@ export async function* memberEvents(
           doubted.delete(key);
           if (!(await isThere(nats, key))) yield* ended(known, key, "crashed");
         }
-        if (Date.now() - lookedAt < lookMs || Date.now() < quietUntil) continue;
+        if (Date.now() < quietUntil) continue;
+        for (const key of overdue(known, heard, ttlMs)) {
+          if (await isGone(nats, key)) yield* ended(known, key, "crashed");
+          // Not expired yet, or nobody knows: it is looked for at the next sweep.
+        }
+        if (Date.now() - lookedAt < lookMs) continue;
         lookedAt = Date.now();
         // What a watch has missed, whatever the reason; in an outage there is nothing to see.
         const now = await recordsOf(nats, of).catch(() => undefined);
@@ -131,6 +143,29 @@ function eventOf(event: MemberEvent["event"], key: string, record?: MemberRecord
   };
 }
 
+/** Those of whom nothing was heard for so long that their record has expired. */
+function overdue(
+  known: ReadonlyMap<string, MemberRecord>,
+  heard: ReadonlyMap<string, number>,
+  ttlMs: number,
+): string[] {
+  const since = Date.now() - ttlMs;
+  return [...known.keys()].filter((key) => (heard.get(key) ?? 0) < since);
+}
+
+async function ttlOf(nats: Nats): Promise<number> {
+  const { config } = await nats.jsm.streams.info(bucketStream(buckets.members));
+  return config.max_age > 0 ? config.max_age / 1e6 : MEMBER_TTL_MS;
+}
+
+/** Only what the server says: in an outage nothing is gone. */
+async function isGone(nats: Nats, key: string): Promise<boolean> {
+  return await getEntry(nats, buckets.members, key).then(
+    (entry) => entry?.value === undefined,
+    () => false,
+  );
+}
+
 /** False where it cannot be known: then the marker is believed. */
 async function isThere(nats: Nats, key: string): Promise<boolean> {
   const entry = await getEntry(nats, buckets.members, key).catch(() => undefined);
@@ -149,7 +184,7 @@ async function watch(
   nats: Nats,
   { stream = "*", group = "*" }: EventsOf,
   queue: Queue<Seen>,
-  signal: AbortSignal,
+  { heard, signal }: { heard: Map<string, number>; signal: AbortSignal },
 ) {
   const prefix = `$KV.${buckets.members}.`;
   const tell = newsOnly((seen) => queue.push(seen));
@@ -162,6 +197,7 @@ async function watch(
       const key = message.subject.slice(prefix.length);
       if (message.headers?.last("Nats-Marker-Reason")) return tell({ key, end: "crashed" });
       if (message.headers?.last("KV-Operation")) return tell({ key, end: "left" });
+      heard.set(key, Date.now());
       const record = parse(message.data);
       if (record !== undefined) tell({ key, record });
     },

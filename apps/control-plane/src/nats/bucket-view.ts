@@ -10,6 +10,9 @@ import { leaderNext, readBatch, type Stored } from "./scan.ts";
 /** A value as it was read, with its revision. */
 export type Viewed<T> = { value: T; revision: number };
 
+/** `storedAt`: when, by the server's clock, in ms. */
+type Entry<T> = Viewed<T> & { storedAt: number };
+
 const STREAM_NOT_FOUND = 10059;
 /** Everything is read anew after so long, in ms: in a bucket that others made, a key may go without a marker. */
 const ANEW_MS = 60_000;
@@ -24,7 +27,7 @@ export class BucketView<T> {
   readonly #bucket: string;
   readonly #parse: (value: Uint8Array) => T | undefined;
   readonly #runs = new SharedRun(() => this.#catchUp());
-  #entries = new Map<string, Viewed<T>>();
+  #entries = new Map<string, Entry<T>>();
   #upTo = 0;
   #created = "";
   /** By `performance.now()`: when all was read, and when it was last brought up to date. */
@@ -49,6 +52,7 @@ export class BucketView<T> {
   async #catchUp(): Promise<ReadonlyMap<string, Viewed<T>>> {
     const startedAt = performance.now();
     const state = await stateOf(this.#nats, this.#bucket);
+    this.#dropExpired(state);
     const isAnother =
       state?.created !== this.#created ||
       state.lastSeq < this.#upTo ||
@@ -61,6 +65,7 @@ export class BucketView<T> {
       this.#readAt = startedAt;
     }
     if (state !== undefined) await this.#readUpTo(state.lastSeq);
+    this.#dropExpired(state);
     this.#caughtUpAt = startedAt;
     return this.#entries;
   }
@@ -90,6 +95,13 @@ export class BucketView<T> {
     }
   }
 
+  // What grows too old goes without a word.
+  #dropExpired(state: State | undefined): void {
+    if (state === undefined || state.ttlMs === 0) return;
+    for (const [key, { storedAt }] of this.#entries)
+      if (storedAt + state.ttlMs < state.now) this.#entries.delete(key);
+  }
+
   #take(messages: readonly Stored[]): void {
     for (const message of messages) {
       const { key, value, revision } = toChange(this.#bucket, message);
@@ -97,18 +109,19 @@ export class BucketView<T> {
       this.#upTo = revision;
       const read = value === undefined ? undefined : this.#parse(value);
       if (read === undefined) this.#entries.delete(key);
-      else this.#entries.set(key, { value: read, revision });
+      else this.#entries.set(key, { value: read, revision, storedAt: Number(message.storeTime) / 1e6 });
     }
   }
 }
 
-/** `keys`: those that have a value or a marker. */
-type State = { created: string; lastSeq: number; keys: number };
+/** `keys`: those that have a value or a marker. `now`: by the server's clock, in ms. `ttlMs`: 0, nothing expires. */
+type State = { created: string; lastSeq: number; keys: number; ttlMs: number; now: number };
 
 async function stateOf(nats: Nats, bucket: string): Promise<State | undefined> {
   try {
-    const { created, state } = await nats.jsm.streams.info(bucketStream(bucket));
-    return { created, lastSeq: state.last_seq, keys: state.num_subjects ?? 0 };
+    const { created, state, config, ts } = await nats.jsm.streams.info(bucketStream(bucket));
+    const [ttlMs, now] = [config.max_age / 1e6, ts === undefined ? Date.now() : Date.parse(ts)];
+    return { created, lastSeq: state.last_seq, keys: state.num_subjects ?? 0, ttlMs, now };
   } catch (error) {
     if (error instanceof JetStreamApiError && error.code === STREAM_NOT_FOUND) return undefined;
     throw error;

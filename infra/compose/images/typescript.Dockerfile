@@ -37,5 +37,4 @@ ENV MUSTER_HOST=0.0.0.0 MUSTER_PORT=4600
 EXPOSE 4600
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:4600/readyz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-# Young objects get little room: with a million dead letters that is a hundred megabytes less, and no slower.
-ENTRYPOINT ["node", "--max-semi-space-size=4", "apps/control-plane/src/main.ts"]
+ENTRYPOINT ["apps/control-plane/start"]

@@ -6,4 +6,4 @@ VOLUME /data
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 \
   CMD ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8222/healthz"]
 ENTRYPOINT ["nats-server"]
-CMD ["--config", "/etc/nats/nats.conf"]
+CMD ["--config", "/etc/nats/nats.conf", "--store_dir", "/data", "--http_port", "8222"]

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkoutRoot, startProcess, waitFor } from "@muster/testkit";
 import { unpackNewer } from "./apt.ts";
-import { attempt, which } from "./run.ts";
+import { attempt, run, which } from "./run.ts";
 
 /** What stays between runs: layers of images, and the compose plugin. */
 export const home: string = join(checkoutRoot, ".muster/compose");
@@ -58,11 +58,23 @@ export async function startEngine(): Promise<Engine> {
     await stop();
     throw new Error(`the Docker engine does not start:\n${engine.lines.slice(-20).join("\n")}`, { cause });
   }
+  await clear(ours);
   return { env: ours, isOurs: true, [Symbol.asyncDispose]: stop };
 }
 
 async function isThere(env: Record<string, string>): Promise<boolean> {
   return (await attempt(["docker", "info"], { env })).code === 0;
+}
+
+/** Removes what a run that was cut short has left: an engine that starts again would start it too. Layers stay. */
+async function clear(env: Record<string, string>): Promise<void> {
+  const remove = async (list: readonly string[], by: readonly string[]): Promise<void> => {
+    const left = (await run(["docker", ...list, "--quiet"], { env })).split("\n").filter((id) => id !== "");
+    if (left.length > 0) await run(["docker", ...by, ...left], { env });
+  };
+  await remove(["ps", "--all"], ["rm", "--force", "--volumes"]);
+  await remove(["volume", "ls"], ["volume", "rm"]);
+  await remove(["network", "ls", "--filter", "type=custom"], ["network", "rm"]);
 }
 
 /** The folder of Docker's configuration, with the compose plugin in it where the machine has none. */

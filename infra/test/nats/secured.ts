@@ -2,17 +2,17 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileLogin } from "@muster/contracts";
 import {
   controlPlaneCommand,
   type Language,
+  loginOptions,
   type NatsServer,
   type Proc,
   startNats,
   startProcess,
   workerCommand,
 } from "@muster/testkit";
-import { connect, type NatsConnection, nkeyAuthenticator } from "@nats-io/transport-node";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { type Accounts, type GroupName, workersAccount } from "../../nats/accounts.ts";
 import { type Secured, secure } from "../../nats/secure.ts";
 
@@ -79,11 +79,9 @@ export async function startSecured(accounts: Accounts): Promise<SecuredServer> {
     async connect(account) {
       const env = envOf(account);
       const inboxes = env["MUSTER_INBOX_PREFIX"] ?? "";
-      const login = fileLogin({ nkey: env["NATS_NKEY"] });
       const nc = await connect({
         servers: url,
-        authenticator: nkeyAuthenticator(() => Buffer.from(login?.().seed ?? "")),
-        tls: { caFile: env["NATS_CA"] ?? "" },
+        ...loginOptions({ nkey: env["NATS_NKEY"], ca: env["NATS_CA"] }),
         inboxPrefix: inboxes,
         noAsyncTraces: true,
       });

@@ -1,5 +1,6 @@
 export { type Cluster, type ClusterOptions, startCluster } from "./cluster.ts";
 export { checkoutRoot, findNatsServer } from "./find.ts";
+export { loginOptions } from "./login.ts";
 export { makeOperator, type Operator } from "./operator.ts";
 export { freePort } from "./port.ts";
 export { type NatsOptions, type NatsServer, startNats } from "./nats.ts";

@@ -1,8 +1,20 @@
+import { hasLogin, readLoginFiles } from "@muster/contracts";
+import { loginOptions } from "@muster/testkit";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 
-/** Connects to the servers of a `NATS_URL`, user and password in it included; says in words when it cannot. */
-export async function connectTo(natsUrl: string): Promise<NatsConnection> {
+/**
+ * Connects to the servers of a `NATS_URL`, with the login in it or in the files that NATS_CREDS, NATS_NKEY and NATS_CA
+ * name; says in words when it cannot.
+ */
+export async function connectTo(
+  natsUrl: string,
+  // The files go with an outside server; one of our own has no logins.
+  env: Record<string, string | undefined> = process.env["NATS_URL"] ? process.env : {},
+): Promise<NatsConnection> {
   const urls = natsUrl.split(",").map((url) => url.trim());
+  const { files, problems } = readLoginFiles(env, hasLogin(urls));
+  if (problems.length > 0) throw new Error(problems.join("\n"));
+  const inboxPrefix = env["MUSTER_INBOX_PREFIX"] || "_INBOX";
   try {
     const { username, password } = new URL(urls[0] ?? "");
     const [user, pass] = [decodeURIComponent(username), decodeURIComponent(password)];
@@ -10,6 +22,8 @@ export async function connectTo(natsUrl: string): Promise<NatsConnection> {
       servers: urls.map(withoutUser),
       name: "muster-demo",
       maxReconnectAttempts: -1,
+      inboxPrefix,
+      ...loginOptions(files),
       ...(user === "" ? {} : pass === "" ? { token: user } : { user, pass }),
     });
   } catch (cause) {

@@ -26,6 +26,7 @@ const examples: Readonly<Record<string, string>> = {
   "jobs create": "jobs create ORDERS --group billing --error timeout --canary 10 --rate 100 --watch",
   "jobs list": "jobs list --limit 10 -o jsonl",
   "jobs show": "jobs show 019b76da-a800-7000-8000-000000000000 --watch",
+  "jobs outcomes": "jobs outcomes 019b76da-a800-7000-8000-000000000000 -o jsonl",
   "jobs pause": "jobs pause 019b76da-a800-7000-8000-000000000000",
   "jobs resume": "jobs resume 019b76da-a800-7000-8000-000000000000",
   "jobs cancel": "jobs cancel 019b76da-a800-7000-8000-000000000000",

@@ -65,6 +65,16 @@ test("creates a job, follows it to its end, and lists it", async () => {
   const id = idIn(made.out.slice(made.out.indexOf("\njob ") + 1));
   const shown = await muster(["jobs", "show", id, "-o", "json"]);
   expect(JSON.parse(shown.out)).toMatchObject({ id, state: "done", since: { came_back: 0, new: 0 } });
+  const told = await muster(["jobs", "outcomes", id, "--limit", "3"]);
+  expect(told).toMatchObject({ code: 0, err: "" });
+  expect(told.out).toMatch(/^id +group +event id +outcome +why[^]*(\ndl\.billing\S+ +billing +e\d +sent){3}/);
+  const cursor = /\nmore: --cursor (\S+)\n$/.exec(told.out)?.[1] ?? "";
+  const rest = await muster(["jobs", "outcomes", id, "--cursor", cursor, "-o", "jsonl"]);
+  expect(JSON.parse(rest.out)).toMatchObject({ outcome: "refused", code: "invalid" });
+  expect(await muster(["jobs", "outcomes", id, "--cursor", "x"])).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("next_cursor of a page"),
+  });
   expect((await muster(["jobs", "list"])).out).toMatch(
     new RegExp(`^id +stream[^\\n]*\\n${id} +ORDERS +group=billing +done +4 +3 +1 `),
   );

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Database } from "../src/ledger/database.ts";
 import { createLog } from "../src/log.ts";
 import { toMsgHdrs } from "../src/nats/headers.ts";
+import { putDead, waitForJob } from "./jobs-system.ts";
 import { order, refusalOf, specOf, startPlane, startSystem, startWorker } from "./system.ts";
 
 const skipped = postgresMissing();
@@ -78,6 +79,38 @@ describe.skipIf(skipped !== undefined)(`a ledger in Postgres ${skipped ?? ""}`, 
     );
     const replayed = await client.deadLetters.replay.mutate({ stream: "ORDERS", id: item.id });
     expect(replayed.outcomes).toMatchObject([{ outcome: "refused", code: "conflict" }]);
+  });
+
+  test("tells what became of the letters of a job; without DATABASE_URL only what the server shows", async () => {
+    const nats = system.nats;
+    const from = { stream: "ORDERS", group: "billing" };
+    const mended = await putDead(nats, "mended.created", { ...from, seq: 901 });
+    const still = await putDead(nats, "still.created", {
+      ...from,
+      seq: 902,
+      body: JSON.stringify(order("still.created", -1)),
+    });
+    const { id } = await plane.client.jobs.create.mutate({
+      stream: "ORDERS",
+      filter: { reason: "exhausted" },
+    });
+    await waitForJob(plane.client, id);
+    const told = async (client: typeof plane.client) =>
+      Object.fromEntries(
+        (await client.jobs.outcomes.query({ id })).items.map((item) => [item.id, item.outcome]),
+      );
+    expect(await told(plane.client)).toEqual({ [mended]: "sent", [still]: "sent" });
+    await using _ = await startWorker(system.server.url, specOf(), { DATABASE_URL: postgres.url });
+    await waitFor(
+      "both to be settled",
+      async () => !Object.values(await told(plane.client)).includes("sent"),
+    );
+    expect(await told(plane.client)).toEqual({ [mended]: "done", [still]: "dead_again" });
+    expect(await told(system.client)).toEqual({ [mended]: "unknown", [still]: "dead_again" });
+    const [died] = (
+      await plane.client.deadLetters.list.query({ stream: "ORDERS", since: "2000-01-01T00:00:00Z" })
+    ).items.filter(({ event_id }) => event_id === "still.created");
+    await plane.client.deadLetters.discard.mutate({ stream: "ORDERS", id: died?.id ?? "" });
   });
 
   test("calls an event lost whose row is gone", async () => {

@@ -221,6 +221,10 @@ describe("every operation", () => {
     expect(await rest.call("listReplayJobs", { query: { limit: "5" } })).toMatchObject([
       { id, counts: { selected: 1 } },
     ]);
+    expect(await rest.call("listReplayJobOutcomes", { params, query: { limit: "1" } })).toMatchObject({
+      items: [{ dlq_seq: expect.any(Number), outcome: "sent" }],
+      is_whole: true,
+    });
     expect(await rest.call("pauseReplayJob", { params })).toMatchObject({ state: "paused" });
     expect(await rest.call("resumeReplayJob", { params })).toMatchObject({ state: "running" });
     expect(await rest.call("cancelReplayJob", { params })).toMatchObject({ state: "cancelled" });

@@ -7,6 +7,7 @@ export const buckets = {
   ledger: "MUSTER_LEDGER",
   replays: "MUSTER_REPLAYS",
   jobs: "MUSTER_JOBS",
+  jobLetters: "MUSTER_JOB_LETTERS",
 } as const;
 
 /** How long a member's record lives without a heartbeat. */

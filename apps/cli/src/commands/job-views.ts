@@ -6,6 +6,8 @@ import { safe } from "../text.ts";
 /** A job as the control plane tells it. */
 export type Job = Awaited<ReturnType<Client["jobs"]["get"]["query"]>>;
 
+type Outcomes = Awaited<ReturnType<Client["jobs"]["outcomes"]["query"]>>;
+
 /** Whether nothing more happens to it. */
 export function isOver({ state }: Job): boolean {
   return state === "done" || state === "cancelled" || state === "failed";
@@ -63,6 +65,24 @@ export function job(one: Job): string {
   if (one.sample.length === 0) return facts;
   const rows = one.sample.map(({ id, code, error }) => [id, code, error]);
   return `${facts}\n\nnot sent, some of them\n${table(["id", "code", "why"], rows)}`;
+}
+
+/** A page of what became of its letters. */
+export function outcomes({ items, next_cursor, is_whole }: Outcomes): string {
+  const notice = is_whole
+    ? ""
+    : "\n\nsome are missing: which letters a job has sent is kept for 7 days; ledger and `dlq list` still tell of each event";
+  if (items.length === 0) return `no letters${notice}`;
+  const rows = items.map((one) => [
+    one.id,
+    one.group,
+    one.event_id ?? "",
+    one.outcome.replace("_", " "),
+    one.code ?? one.dead_letter?.reason ?? one.member ?? one.done_at ?? "",
+    one.dead_letter?.id ?? "",
+  ]);
+  const shown = table(["id", "group", "event id", "outcome", "why, by, since", "dead as"], rows);
+  return `${shown}${next_cursor === undefined ? "" : `\n\nmore: --cursor ${next_cursor}`}${notice}`;
 }
 
 function filterText({ filter, force, limit, rate_per_second: rate }: Job): string {

@@ -1,11 +1,17 @@
-// muster jobs create | list | show | pause | resume | cancel
+// muster jobs create | list | show | outcomes | pause | resume | cancel
 import type { Command } from "commander";
 import { type Client, CliError } from "../client.ts";
 import { endWithFailure, type Format, print, printLine } from "../output.ts";
 import { safeJson } from "../text.ts";
 import { addWatch, show, type Watching } from "../watch.ts";
 import { addFilters, type Filter, filterOf } from "./dlq-filters.ts";
-import { isOver, type Job, jobs as shownJobs, job as shownJob } from "./job-views.ts";
+import {
+  isOver,
+  type Job,
+  jobs as shownJobs,
+  job as shownJob,
+  outcomes as shownOutcomes,
+} from "./job-views.ts";
 import { watchJob } from "./job-watch.ts";
 import { toNumber } from "./numbers.ts";
 
@@ -21,6 +27,8 @@ type CreateOptions = Filter & {
   dryRun?: boolean;
   watch?: boolean;
 };
+
+type Page = { cursor?: string; limit?: number };
 
 /** Adds the commands for replay jobs. */
 export function addJobs(program: Command, client: () => Client, format: () => Format): void {
@@ -64,6 +72,24 @@ export function addJobs(program: Command, client: () => Client, format: () => Fo
     .action(async (id: string, options: { watch?: boolean }) => {
       if (options.watch === true) await watchJob(client(), id, format());
       await showEnd(client(), format(), id, options.watch);
+    });
+
+  addWatch(jobs.command("outcomes"))
+    .description("what became of each of its letters, as far as the server shows it now")
+    .argument("<id>")
+    .option("--cursor <cursor>", "go on behind the page that gave it")
+    .option("--limit <n>", "at most 500; default 100", toNumber)
+    .action(async (id: string, { cursor, limit, ...watching }: Page & Watching) => {
+      const of = {
+        id,
+        ...(cursor === undefined ? {} : { cursor }),
+        ...(limit === undefined ? {} : { limit }),
+      };
+      await show(format(), watching, () => client().jobs.outcomes.query(of), {
+        people: shownOutcomes,
+        items: ({ items }) => items,
+        more: ({ next_cursor: next }) => (next === undefined ? undefined : `--cursor ${next}`),
+      });
     });
 
   const steer = (name: "pause" | "resume" | "cancel", what: string) =>

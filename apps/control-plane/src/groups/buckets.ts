@@ -18,6 +18,9 @@ type Bucket = {
   hasTtlPerKey: boolean;
 };
 
+/** How long it is told which letters a job has sent; a million of them take some 150 MB. */
+export const JOB_LETTERS_TTL_MS = 7 * 86_400_000;
+
 const plain = { history: 1, ttlMs: 0, hasTtlPerKey: false };
 
 const all: readonly Bucket[] = [
@@ -30,6 +33,7 @@ const all: readonly Bucket[] = [
   { ...plain, name: buckets.ledger, history: 5 },
   { ...plain, name: buckets.replays, hasTtlPerKey: true },
   { ...plain, name: buckets.jobs },
+  { ...plain, name: buckets.jobLetters, ttlMs: JOB_LETTERS_TTL_MS },
 ];
 
 /** There before the first group: tokens, and the audit without which nothing is changed. */

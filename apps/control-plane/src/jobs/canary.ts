@@ -1,13 +1,12 @@
 // What became of the letters that a job sent first.
 import { dlqFilter, dlqStream, replayFilter, replayMsgId, replayNumberOf } from "@muster/contracts";
 import { toDeadLetter } from "../dead-letters/read.ts";
-import { findConsumer } from "../groups/consumer.ts";
 import { getStream } from "../groups/streams.ts";
 import type { Ledgers } from "../ledger/ledgers.ts";
 import type { Nats } from "../nats/connection.ts";
-import { messageAt, scanStream } from "../nats/scan.ts";
-import { asMusterError } from "../errors.ts";
+import { scanStream } from "../nats/scan.ts";
 import type { Canary, ReplayJob } from "./job.ts";
+import { isSettled, rowOf } from "./trace.ts";
 
 /**
  * Looks at the canaries of a job, again and again. A ledger row tells that one is done. Where there is no
@@ -55,12 +54,7 @@ export class CanaryWatch {
     if (outcome !== undefined) return true;
     const sequence = seq ?? (await this.#find(group, id));
     if (sequence === undefined) return true;
-    const message = await messageAt(this.#nats, this.#stream, sequence);
-    // Another one there: the stream was made again.
-    if (message?.headers?.last("Nats-Msg-Id") !== replayMsgId(id)) return true;
-    if (retention !== "limits") return false;
-    const consumer = await findConsumer(this.#nats, this.#stream, group);
-    return (consumer?.ack_floor.stream_seq ?? 0) >= sequence;
+    return await isSettled(this.#nats, this.#stream, { id, group, seq: sequence }, retention);
   }
 
   /** Where a replay lies that a killed control plane sent. */
@@ -71,20 +65,15 @@ export class CanaryWatch {
     return undefined;
   }
 
-  /** `isSettled`: its row is there by now, and a replica may have an older one, or none yet. */
-  async #row(ledgers: Ledgers, canary: Canary, isSettled: boolean): Promise<"done" | "other" | "unseen"> {
-    const { group, event_id } = canary;
-    if ((await ledgers.kind(this.#stream, group)) === "none") return "unseen";
-    try {
-      const row = isSettled
-        ? await ledgers.leaderRow(this.#stream, group, event_id)
-        : await ledgers.row(this.#stream, group, event_id);
-      return row?.status === "done" ? "done" : "other";
-    } catch (error) {
-      const code = asMusterError(error)?.code ?? "";
-      if (/^(no_database|database_refused|ledger_schema)$/.test(code)) return "unseen";
-      throw error;
-    }
+  /** `isThrough`: its row is there by now, and a replica may have an older one, or none yet. */
+  async #row(
+    ledgers: Ledgers,
+    { group, event_id }: Canary,
+    isThrough: boolean,
+  ): Promise<"done" | "other" | "unseen"> {
+    const row = await rowOf(ledgers, { stream: this.#stream, group, eventId: event_id }, isThrough);
+    if (row === "unseen") return row;
+    return row?.status === "done" ? "done" : "other";
   }
 
   #hasDied(canary: Canary): boolean {

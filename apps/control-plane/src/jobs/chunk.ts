@@ -5,11 +5,14 @@ import { selectDeadLetters } from "../dead-letters/select.ts";
 import type { Nats } from "../nats/connection.ts";
 import { messageAt } from "../nats/scan.ts";
 import { needsCanaries, type ReplayJob } from "./job.ts";
+import { bytesOf, letterOf } from "./letters.ts";
 import { goneSince, type Tried } from "./progress.ts";
 
 const MOST_LETTERS = 1000;
 // Bounds what a job holds in memory: a chunk may be one letter longer.
 const MOST_BYTES = 8 * 1024 * 1024;
+// Bounds the note of their names, which has to fit into a message.
+const MOST_NAMES = 256 * 1024;
 /** So many open letters are tried again at a time; while there are more, no others are read. */
 const MOST_AGAIN = 200;
 
@@ -48,12 +51,14 @@ export class Chunks {
 
   async #read(most: number, upTo: number): Promise<DeadLetter[]> {
     const letters: DeadLetter[] = [];
-    let bytes = 0;
-    while (letters.length < most && (bytes < MOST_BYTES || most === Number.POSITIVE_INFINITY)) {
+    let [bytes, names] = [0, 0];
+    const isFull = () => bytes >= MOST_BYTES || names >= MOST_NAMES;
+    while (letters.length < most && (most === Number.POSITIVE_INFINITY || !isFull())) {
       this.#ahead ??= (await this.#letters.next()).value as DeadLetter | undefined;
       if (this.#ahead === undefined || firstOf(this.#ahead) > upTo) break;
       letters.push(this.#ahead);
       bytes += this.#ahead.body.byteLength;
+      names += bytesOf(letterOf(this.#ahead));
       this.#ahead = undefined;
     }
     return letters;

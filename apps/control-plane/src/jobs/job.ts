@@ -92,7 +92,9 @@ export const ReplayJob = z.object({
   /** Letters that somebody else's replay held, or that NATS did not take just then; tried again. */
   open: z.array(OpenLetter),
   /** Letters behind the cursor that are about to be sent: after a crash those that are gone were sent. */
-  window: z.object({ to: Sequence, letters: z.int() }).optional(),
+  window: z.object({ to: Sequence, letters: z.int(), at: Sequence.optional() }).optional(),
+  /** The first note of letters, see `letters.ts`; a window's is at its `at`. */
+  letters_from: Sequence.optional(),
   counts: JobCounts,
   canaries: z.array(Canary),
   canary_passed: z.boolean(),

@@ -43,10 +43,14 @@ export function noted(
   const counts = { ...job.counts, selected: job.counts.selected + gone, gone: job.counts.gone + gone };
   const { window: _, ...rest } = job;
   const isOver = to !== undefined && letters.length === 0;
+  const at = job.window?.at ?? letters[0]?.sequences[0];
   return {
     ...rest,
+    ...(at === undefined ? {} : { letters_from: job.letters_from ?? at }),
     ...(isOver ? { cursor: to } : {}),
-    ...(to === undefined || isOver ? {} : { window: { to, letters: letters.length } }),
+    ...(to === undefined || isOver
+      ? {}
+      : { window: { to, letters: letters.length, ...(at === undefined ? {} : { at }) } }),
     counts,
     ...(needsCanaries(job) === undefined
       ? {}

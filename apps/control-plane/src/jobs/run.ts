@@ -10,6 +10,7 @@ import { CanaryWatch, whyFailed } from "./canary.ts";
 import { Chunks } from "./chunk.ts";
 import { isActive, isEnded, needsCanaries, type ReplayJob } from "./job.ts";
 import { type Lease, LeaseLost } from "./lease.ts";
+import { LetterNotes } from "./letters.ts";
 import { counted, noted, type Tried } from "./progress.ts";
 import { Sender } from "./send.ts";
 import { whatIsThere } from "./there.ts";
@@ -81,6 +82,7 @@ class Run {
   readonly #onStep: (step: JobStep) => void | Promise<void>;
   readonly #pollMs: number;
   readonly #sender: Sender;
+  readonly #notes: LetterNotes;
   #chunks: Chunks | undefined;
   #watch: CanaryWatch | undefined;
   #cameBack: CameBack | undefined;
@@ -94,6 +96,7 @@ class Run {
     this.#context = context;
     this.#onStep = onStep;
     this.#pollMs = pollMs;
+    this.#notes = new LetterNotes(context.nats);
     this.#sender = new Sender(context, {
       onStep,
       ...(claimLeaseMs === undefined ? {} : { leaseMs: claimLeaseMs }),
@@ -122,10 +125,12 @@ class Run {
     if (isDue) this.#againAt = performance.now() + 2 * this.#pollMs;
 
     await lease.update((job) => noted(job, { letters, again, lastSequence: there.lastSequence }));
+    await this.#notes.note(lease.job, letters);
     await this.#onStep("noted");
     const sent = await this.#sender.send([...again, ...letters], lease.job.open);
     const tried = [...gone, ...sent];
     await lease.update((job) => counted(job, { letters, again, tried }));
+    await this.#notes.count(lease.job, tried);
     // Stopped in the middle, which a pause that is over again does too: the rest is read once more.
     if (sent.length < again.length + letters.length) this.readAnew();
     await this.#onStep("counted");

@@ -18,6 +18,7 @@ const TRIES = 10;
 /** Puts a new job down, and deletes the oldest ended ones. Throws `too_many_jobs`. */
 export async function addJob(nats: Nats, job: ReplayJob, replicas: number): Promise<void> {
   await provisionBucket(nats, buckets.jobs, replicas);
+  await provisionBucket(nats, buckets.jobLetters, replicas);
   const jobs = await listJobs(nats);
   if (jobs.filter((other) => !isEnded(other.job)).length >= MOST_OPEN_JOBS)
     throw fail(

@@ -18,6 +18,7 @@ export const JobView = ReplayJob.omit({
   window: true,
   stream_created: true,
   open: true,
+  letters_from: true,
 })
   .extend({
     open: z
@@ -34,7 +35,7 @@ export type JobView = z.infer<typeof JobView>;
 
 /** The view of a job. */
 export function viewOf(job: ReplayJob, nowMs: number = Date.now()): JobView {
-  const { v: _, write: __, window, stream_created: ___, open, ...rest } = job;
+  const { v: _, write: __, window, stream_created: ___, letters_from: ____, open, ...rest } = job;
   return { ...rest, open: open.length, noted: window?.letters ?? 0, is_held: isHeld(job, nowMs) };
 }
 

@@ -217,6 +217,13 @@ export const operations: Readonly<Record<string, Operation>> = {
     path: JOB,
     summary: "One replay job, how far it is",
   },
+  listReplayJobOutcomes: {
+    procedure: "jobs.outcomes",
+    method: "GET",
+    path: `${JOB}/outcomes`,
+    summary: "What became of each letter of a replay job",
+    description: "As far as the server shows it now. Which letters a job has sent is told for 7 days.",
+  },
   pauseReplayJob: {
     procedure: "jobs.pause",
     method: "POST",

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { JobInput } from "../jobs/job.ts";
+import { JobOutcomes, jobOutcomes, OutcomesQuery } from "../jobs/outcomes.ts";
 import { cancelJob, createJob, pauseJob, resumeJob } from "../jobs/steer.ts";
 import { getJob, listJobs } from "../jobs/store.ts";
 import { countSince, JobView, viewOf } from "../jobs/view.ts";
@@ -31,6 +32,11 @@ export const jobs = router({
       const { job } = await getJob(nats, input.id);
       return input.count_since ? { ...viewOf(job), since: await countSince(nats, job) } : viewOf(job);
     }),
+
+  outcomes: viewer
+    .input(OutcomesQuery)
+    .output(JobOutcomes)
+    .query(({ ctx, input }) => jobOutcomes(ctx.nats.current(), ledgersOf(ctx), input)),
 
   pause: operator
     .input(Id)

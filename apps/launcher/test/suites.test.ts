@@ -3,6 +3,7 @@ import { runSuites } from "../src/test/run.ts";
 import { checks, type Suite } from "../src/test/suite.ts";
 import { conformanceSuites } from "../src/test/conformance.ts";
 import { fleetSuites } from "../src/test/fleet.ts";
+import { vitest } from "../src/test/vitest.ts";
 
 const node = process.execPath;
 const good: Suite = { name: "good", run: checks([node, "-e", "0"], [node, "-e", "0"]) };
@@ -54,6 +55,13 @@ test("a suite that runs without a language says so, and fails in CI", async () =
   const ci = await run([partly], true);
   expect(ci.code).toBe(1);
   expect(ci.lines.at(-1)).toBe("2 passed, 1 failed");
+});
+
+test("what vitest skips is counted, and told once with its reason", async () => {
+  const shown: string[] = [];
+  const count = await vitest(["apps/launcher/test/skips"])((text) => shown.push(text));
+  expect(count).toEqual({ passed: 1, failed: 0, skipped: 2 });
+  expect(shown).toEqual(["skipped in apps/launcher/test/skips: a fleet: no engine runs here: start one"]);
 });
 
 test("a suite that cannot run says why, counts as failed, and the next one still runs", async () => {

@@ -9,7 +9,7 @@ import { missing, PATIENCE_MS, type Ready, ready } from "./ready.ts";
 const MINUTE = 60_000;
 const ORDERS = 6000;
 
-describe.skipIf(missing !== undefined)(`the fleet in containers ${missing ?? ""}`, () => {
+describe.skipIf(missing !== undefined)(missing ?? "the fleet in containers", () => {
   let engine: Ready;
   let fleet: Fleet;
 

@@ -9,7 +9,7 @@ import { missing, PATIENCE_MS, type Ready, ready } from "./ready.ts";
 
 const ORDERS = 1000;
 
-describe.skipIf(missing !== undefined)(`the profiles ${missing ?? ""}`, () => {
+describe.skipIf(missing !== undefined)(missing ?? "the other profiles", () => {
   let engine: Ready;
 
   beforeAll(async () => {

@@ -9,6 +9,7 @@ const LANES = 2;
 
 /**
  * Runs vitest in the given folders, the first ones first, and counts by its JSON reports. No test run at all counts as failed.
+ * What is skipped is told by its title, which gives the reason.
  * @param filters Runs only test files whose path has one of these; default: all.
  */
 export function vitest(
@@ -48,14 +49,31 @@ async function runIn(
     "--reporter=json",
   ];
   const { code, text } = await start([...argv, `--outputFile.json=${report}`], env, join(root, folder));
-  const seen = await readFile(report, "utf8").then(JSON.parse, () => undefined);
+  const seen: Report | undefined = await readFile(report, "utf8").then(JSON.parse, () => undefined);
   const failed: number = seen?.numFailedTests ?? 1;
   // An error outside of any test (a file that does not load, a leak) fails the run without a failed test.
   const wrong = code !== 0 && failed === 0 ? 1 : failed;
   if (wrong > 0) show(`${folder}:\n${text}`);
+  for (const title of skippedOf(seen)) show(`skipped in ${folder}: ${title}`);
   return {
     passed: seen?.numPassedTests ?? 0,
     failed: wrong,
     skipped: (seen?.numPendingTests ?? 0) + (seen?.numTodoTests ?? 0),
   };
+}
+
+/** What is read of vitest's JSON report. */
+type Report = {
+  numPassedTests: number;
+  numFailedTests: number;
+  numPendingTests: number;
+  numTodoTests: number;
+  testResults: { assertionResults: { status: string; title: string; ancestorTitles: string[] }[] }[];
+};
+
+/** The outermost titles of what was skipped, each once. */
+function skippedOf(report: Report | undefined): Set<string> {
+  const tests = report?.testResults.flatMap(({ assertionResults }) => assertionResults) ?? [];
+  const skipped = tests.filter(({ status }) => status === "pending" || status === "skipped");
+  return new Set(skipped.map(({ ancestorTitles, title }) => ancestorTitles[0] ?? title));
 }

@@ -25,30 +25,17 @@ const kills = 3;
 /** Within so long after a kill an order is taken again. */
 const resumeMs = 15_000;
 
-test("what was made for one copy gets three with the first group that wants them", async () => {
-  await using cluster = await startCluster({ configFile });
-  await using plane = startControlPlane(cluster.url);
-  const url = await readyControlPlane(plane);
-  for (const replicas of [1, 3])
-    await waitFor("a cluster that takes a group", () => apply(url, replicas), {
-      timeoutMs: patienceMs,
-      everyMs: 500,
-    });
-  const nc = await connect({ servers: cluster.url.split(",") });
-  const manager = await jetstreamManager(nc, { checkAPI: false, timeout: 10_000 });
-  await waitFor("three copies of everything", () => isWhole(manager, cluster), {
-    timeoutMs: patienceMs,
-    everyMs: 500,
-  });
-  await nc.close();
-});
-
 test("a leader that is killed under load loses and repeats nothing", async () => {
   await using stack = new AsyncDisposableStack();
   const cluster = stack.use(await startCluster({ configFile }));
   const started = stack.use(new AsyncDisposableStack());
   const url = await readyControlPlane(started.use(startControlPlane(cluster.url)));
-  await waitFor("a cluster that takes a group", () => apply(url, 3), { timeoutMs: patienceMs, everyMs: 500 });
+  // What was made for one copy gets three, too: the audit, and what an earlier apply has made.
+  for (const replicas of [1, 3])
+    await waitFor("a cluster that takes a group", () => apply(url, replicas), {
+      timeoutMs: patienceMs,
+      everyMs: 500,
+    });
   const nc = await connect({
     servers: cluster.url.split(","),
     maxReconnectAttempts: -1,
@@ -149,16 +136,21 @@ async function leaderOf(manager: JetStreamManager): Promise<string> {
   return cluster.leader;
 }
 
-/** Whether each stream has all its replicas, none of them behind. */
+/** Whether each stream and the group's consumer have all their replicas, none of them behind. */
 async function isWhole(manager: JetStreamManager, { nodes }: Cluster): Promise<boolean> {
-  for await (const { cluster } of manager.streams.list()) {
+  const all = [];
+  for await (const { cluster } of manager.streams.list()) all.push(cluster);
+  // Consumers get theirs when their streams have them: without the leader such a stream stands still till then.
+  all.push((await manager.consumers.info(stream, group)).cluster);
+  return all.every((cluster) => {
     const replicas = cluster?.replicas ?? [];
-    // While servers are still being added, those that vote may be too few without the leader.
-    if (cluster !== undefined && "desired" in cluster) return false;
-    if (replicas.length !== nodes.size - 1 || replicas.some(({ current, offline }) => !current || offline))
-      return false;
-  }
-  return true;
+    const isChanging = cluster !== undefined && "desired" in cluster;
+    return (
+      !isChanging &&
+      replicas.length === nodes.size - 1 &&
+      replicas.every(({ current, offline }) => current && !offline)
+    );
+  });
 }
 
 /** Publishes orders one after another, each until it has its PubAck. */

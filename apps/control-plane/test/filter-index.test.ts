@@ -49,3 +49,10 @@ test("keeps of any filters those that no other covers", () => {
       expect(smallest(some)).toEqual(expected);
     }
 });
+
+test("gives the same answer again, whatever was done with the first one", () => {
+  const first = smallest(["b.>", "a", "b.c"]);
+  expect(first).toEqual(["a", "b.>"]);
+  first.push("c");
+  expect(smallest(["b.c", "a", "b.>"])).toEqual(["a", "b.>"]);
+});

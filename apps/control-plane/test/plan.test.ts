@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { GroupSpec } from "@muster/contracts";
 import { doneWords } from "../src/groups/plan-change.ts";
+import { planGroup } from "../src/groups/plan.ts";
+import { Snapshot } from "../src/groups/snapshot.ts";
 import type { SpecInput } from "../src/groups/spec-input.ts";
 import { putEntry } from "../src/nats/bucket.ts";
 import { refusalOf, startSystem } from "./system.ts";
@@ -109,6 +112,24 @@ describe("groups.plan", () => {
       restart_needed: ["delivery", "ledger"],
     });
     expect((await plan(specOf("LIVE", { concurrency: 2 }))).restart_needed).toEqual([]);
+  });
+
+  test("of one group leaves what others are held against as it is on the server", async () => {
+    const { nats } = system;
+    const one = (group: string, subject: string) =>
+      GroupSpec.parse({ v: 1, ...specOf("SIGHT", { group, subjects: [subject] }) });
+    await apply(one("a", "sight.a.>"));
+    await apply(one("b", "sight.b.>"));
+    const snapshot = new Snapshot(nats, true);
+    const look = (group: string, subject: string) =>
+      planGroup(nats, one(group, subject), {}, false, snapshot);
+    // Planned away from its subject, and still its consumer's: nothing was applied.
+    await look("a", "sight.c.>");
+    await expect(look("b", "sight.a.x")).rejects.toMatchObject({ code: "overlapping_filters" });
+    // What was refused is forgotten too, and a group that is not there.
+    await look("new", "sight.d.>");
+    await look("b", "sight.d.x");
+    await expect(look("a", "sight.b.x")).rejects.toMatchObject({ code: "overlapping_filters" });
   });
 
   test("shows what others have changed: consumer, bucket, contract, dead-letter stream", async () => {

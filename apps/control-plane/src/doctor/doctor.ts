@@ -8,6 +8,7 @@ import { Snapshot } from "../groups/snapshot.ts";
 import { findStream } from "../groups/streams.ts";
 import { oldestWaitingSeconds } from "../metrics/oldest.ts";
 import type { Nats } from "../nats/connection.ts";
+import { pipelined } from "../pipelined.ts";
 import { Finding, type GroupFacts, type Severity, type StreamFacts } from "./finding.ts";
 import { groupChecks } from "./group-checks.ts";
 import { memberChecks } from "./member-checks.ts";
@@ -30,6 +31,9 @@ const unseen = [
   "sync_interval of the servers: an acknowledged message is not on disk until the server has synced it; read it in their configuration",
   "filters that overlap on a work queue: the server refuses them itself",
 ];
+
+/** Groups of a stream that are looked at side by side; each asks a few things of its own. */
+const AT_ONCE = 32;
 
 const order: readonly Severity[] = ["error", "warning", "note"];
 
@@ -67,7 +71,7 @@ export async function examine(nats: Nats, only?: string): Promise<Report> {
 async function examineStream(snapshot: Snapshot, groups: Group[], stream: string): Promise<Finding[]> {
   const { nats } = snapshot;
   const info = stream === "core" ? undefined : await findStream(nats, stream);
-  const ofGroups = await Promise.all(groups.map((group) => examineGroup(snapshot, group, info)));
+  const ofGroups = await pipelined(groups, AT_ONCE, (group) => examineGroup(snapshot, group, info));
   if (info === undefined) return ofGroups.flat();
   const consumers = await listConsumers(nats, stream);
   const isCluster = (nats.nc.info?.cluster ?? "") !== "";

@@ -64,7 +64,7 @@ async function checkPart(snapshot: Snapshot, part: Part): Promise<Checked> {
   const specs = [...entries.map(({ spec }) => spec), ...stored.filter(({ group }) => !mine.has(group))];
   checkAge(stream, options.max_age_ms ?? (found?.config.max_age ?? 0) / 1e6, specs);
   const retention = found?.config.retention ?? options.retention ?? "workqueue";
-  if (retention === "workqueue") checkFilters(part, await snapshot.consumers(stream));
+  if (retention === "workqueue") await checkFilters(snapshot, part);
   const replicas = options.replicas ?? found?.config.num_replicas ?? 1;
   return { ...part, source, isThere: found !== undefined, retention, replicas };
 }

@@ -1,21 +1,32 @@
 // Who else takes the same subjects: consumers of a work queue, and streams.
 import { dlqStream } from "@muster/contracts";
-import type { ConsumerInfo } from "@nats-io/jetstream";
 import { fail } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
 import type { Checked } from "./check-groups.ts";
 import { overlappingFilters } from "./consumer.ts";
 import { filtersOf, filtersOfConsumer } from "./consumer-config.ts";
-import type { Part } from "./entries.ts";
+import type { Entry, Part } from "./entries.ts";
 import { FilterIndex } from "./filter-index.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { isCovered } from "./subjects.ts";
 import { kindOf } from "./change.ts";
 
 /** Throws `overlapping_filters` where the server would refuse a consumer of a work queue, one applied after the other. */
-export function checkFilters({ entries }: Part, consumers: ReadonlyMap<string, ConsumerInfo>): void {
-  const index = new FilterIndex();
-  for (const { name, config } of consumers.values()) index.set(name, filtersOfConsumer(config));
+export async function checkFilters(snapshot: Snapshot, { stream, entries }: Part): Promise<void> {
+  const [consumers, index] = await Promise.all([snapshot.consumers(stream), snapshot.filters(stream)]);
+  try {
+    checkEach(entries, index);
+  } finally {
+    // It is the snapshot's, and others are checked against it too.
+    for (const { spec } of entries) {
+      const found = consumers.get(spec.group);
+      if (found === undefined) index.delete(spec.group);
+      else index.set(spec.group, filtersOfConsumer(found.config));
+    }
+  }
+}
+
+function checkEach(entries: readonly Entry[], index: FilterIndex): void {
   const waiting = new Set(entries.map(({ spec }) => spec.group));
   for (const { spec } of entries) {
     waiting.delete(spec.group);

@@ -48,10 +48,26 @@ export class FilterIndex {
   }
 }
 
+/** What was asked last, and its answer: a thousand groups of one stream ask the same. */
+const known = new Map<string, readonly string[]>();
+const MOST_KNOWN = 8;
+
 /** The filters without those that another one covers, each once, in a stable order. */
 export function smallest(filters: readonly string[]): string[] {
-  const index = new FilterIndex();
   const unique = [...new Set(filters)].sort();
+  const key = JSON.stringify(unique);
+  const found = known.get(key) ?? smallestOf(unique);
+  known.delete(key);
+  known.set(key, found);
+  for (const oldest of known.keys()) {
+    if (known.size <= MOST_KNOWN) break;
+    known.delete(oldest);
+  }
+  return [...found];
+}
+
+function smallestOf(unique: readonly string[]): string[] {
+  const index = new FilterIndex();
   for (const filter of unique) index.set(filter, [filter]);
   return unique.filter((filter) => !index.isCovered(filter));
 }

@@ -4,6 +4,8 @@ import type { ConsumerInfo, StreamInfo } from "@nats-io/jetstream";
 import { getText } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
 import { findConsumer } from "./consumer.ts";
+import { filtersOfConsumer } from "./consumer-config.ts";
+import { FilterIndex } from "./filter-index.ts";
 import { listConsumers } from "./read-groups.ts";
 import { readSpecs } from "./specs.ts";
 import { findStream } from "./streams.ts";
@@ -30,6 +32,16 @@ export class Snapshot {
       `consumers ${stream}`,
       async () => new Map((await listConsumers(this.nats, stream)).map((one) => [one.name, one])),
     );
+  }
+
+  /** Who takes what of a stream. Whoever changes it puts it right again before others can see it. */
+  filters(stream: string): Promise<FilterIndex> {
+    return this.#once(`filters ${stream}`, async () => {
+      const index = new FilterIndex();
+      for (const { name, config } of (await this.consumers(stream)).values())
+        index.set(name, filtersOfConsumer(config));
+      return index;
+    });
   }
 
   /** A consumer, or nothing. */

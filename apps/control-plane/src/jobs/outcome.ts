@@ -9,6 +9,7 @@ import type { Ledgers } from "../ledger/ledgers.ts";
 import type { Nats } from "../nats/connection.ts";
 import { leaderMessageAt, scanStream } from "../nats/scan.ts";
 import { compareStoreTimes } from "../nats/store-time.ts";
+import { pipelined } from "../pipelined.ts";
 import { isEnded, type ReplayJob } from "./job.ts";
 import type { JobLetter } from "./letters.ts";
 import { isSettled, rowOf } from "./trace.ts";
@@ -65,20 +66,13 @@ export async function outcomesOf(
   letters: readonly JobLetter[],
 ): Promise<LetterOutcome[]> {
   const look = new Look(nats, ledgers, job);
-  const told: LetterOutcome[] = [];
-  for (let i = 0; i < letters.length; i += AT_ONCE)
-    told.push(
-      ...(await Promise.all(
-        letters.slice(i, i + AT_ONCE).map(async (letter) => ({
-          id: letter.id,
-          dlq_seq: letter.dlq_seq,
-          group: letter.group,
-          ...(letter.event_id === undefined ? {} : { event_id: letter.event_id }),
-          ...(await look.at(letter)),
-        })),
-      )),
-    );
-  return told;
+  return await pipelined(letters, AT_ONCE, async (letter) => ({
+    id: letter.id,
+    dlq_seq: letter.dlq_seq,
+    group: letter.group,
+    ...(letter.event_id === undefined ? {} : { event_id: letter.event_id }),
+    ...(await look.at(letter)),
+  }));
 }
 
 /** One look at the server: what several letters need is read once. */

@@ -26,7 +26,7 @@ function open() {
     return () => undefined;
   };
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what confirms use of a connection
-  const confirms = new Confirms({ nats, onChange } as unknown as Connection);
+  const confirms = new Confirms({ nats, onChange, newInbox: () => "_INBOX.a" } as unknown as Connection);
   return {
     confirms,
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- of a message only its subject is read

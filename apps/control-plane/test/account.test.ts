@@ -1,6 +1,7 @@
 import type { LedgerRow } from "@muster/contracts";
 import { describe, expect, test } from "vitest";
 import { closeGroup } from "../src/verify/account.ts";
+import { adoptedAt } from "../src/verify/adopted.ts";
 import type { Facts, Letter } from "../src/verify/facts.ts";
 
 const figures = { ready: 0, in_flight: 0, ack_pending: 0, backing_off: 0, redelivered: 0, dead: 0 };
@@ -15,6 +16,7 @@ function facts(over: Partial<Facts> = {}): Facts {
     firstSeq: 1,
     lastSeq: 0,
     takenOverAt: 0,
+    adoptedAt: 0,
     firstKept: 1,
     otherGroups: [],
     ackFloor: 0,
@@ -184,5 +186,28 @@ describe("a limits stream", () => {
 
   test("says what the stream has dropped", () => {
     expect(closeGroup(log({ firstKept: 2 })).cannotSee.join()).toContain("before sequence 2");
+  });
+});
+
+describe("a stream of others that Muster has only adopted", () => {
+  const place = { created: "100", lastSeq: 9 };
+  const known = (...seqs: number[]) => seqs.map((seq) => ({ seq, storeTime: String(100 + seq) }));
+
+  test.each<[string, string | undefined, number[], number]>([
+    ["is unknown where nothing says when it came", undefined, [1, 5], 0],
+    ["was there before the stream", "100", [1, 5], 0],
+    ["came before the first message that is known to be later", "104", [9, 6, 2, 8], 5],
+    ["came when the first of them did", "106", [2, 6], 5],
+    ["has seen nothing since", "120", [2, 6], 9],
+  ])("%s", (_, since, seqs, at) => {
+    expect(adoptedAt(since, place, known(...seqs))).toBe(at);
+  });
+
+  test("is not asked for what may have been settled before, only for what came later", () => {
+    const { terms, suspects, cannotSee } = closeGroup(
+      facts({ lastSeq: 6, adoptedAt: 3, rows: [row("a", 4), row("b", 6)] }),
+    );
+    expect([terms.lost, suspects]).toEqual([1, [{ sequence: 5 }]]);
+    expect(cannotSee.join()).toContain("up to sequence 3");
   });
 });

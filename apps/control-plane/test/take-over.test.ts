@@ -1,6 +1,7 @@
 import { jetstream, type JsMsg, type StreamConfig } from "@nats-io/jetstream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { applyGroup } from "../src/groups/apply.ts";
+import { wantedConsumer } from "../src/groups/consumer-config.ts";
 import { order, refusalOf, settleDone, specOf, startSystem, take } from "./system.ts";
 
 let system: Awaited<ReturnType<typeof startSystem>>;
@@ -324,6 +325,53 @@ describe("a take-over", () => {
     const refused = await refusalOf(apply(stream));
     expect([refused.code, refused.message.includes(why)]).toEqual(["needs_new_consumer", true]);
     expect(await configOf(stream)).toEqual(before);
+  });
+});
+
+describe("the account of a stream that is adopted read-only", () => {
+  test.each(["workqueue", "limits"] as const)(
+    "on %s: what others settled before is not called lost",
+    async (retention) => {
+      const { nats, client } = system;
+      const stream = `GUEST_${retention}`;
+      const spec = specFor(stream);
+      const subjects = [...spec.subjects, `muster.replay.${stream}.>`];
+      await nats.jsm.streams.add({ name: stream, subjects, retention, discard: "new" });
+      const { metadata: _, ...consumer } = wantedConsumer(spec);
+      await nats.jsm.consumers.add(stream, consumer);
+      const publish = (n: number) =>
+        nats.js.publish(`${stream.toLowerCase()}.created`, JSON.stringify(order(`o${n}`)));
+      for (let n = 1; n <= 4; n++) await publish(n);
+      for (let n = 1; n <= 3; n++) await (await take(nats, stream)).ackAck();
+      const { changes } = await client.groups.apply.mutate({ spec });
+      for (const what of [`stream ${stream}`, "consumer billing"])
+        expect(changes).toContainEqual({ what, change: "adopted" });
+      const verify = () => client.verify.query({ stream, group: "billing" });
+      expect(await verify()).toMatchObject({ ok: true, terms: { waiting: 1, lost: 0 } });
+      await settleDone(nats, await take(nats, stream));
+      await publish(5);
+      await settleDone(nats, await take(nats, stream));
+      const closed = await verify();
+      expect(closed).toMatchObject({ ok: true, terms: { accepted: 2, done: 2, lost: 0 } });
+      expect(closed.cannot_see.join()).toContain("up to sequence 4 that left no row: the stream is others'");
+      await publish(6);
+      await (await take(nats, stream)).ackAck();
+      expect(await verify()).toMatchObject({ ok: false, lost: [{ sequence: 6 }], terms: { lost: 1 } });
+    },
+  );
+
+  test("on limits, with a consumer of Muster's own, sees every message", async () => {
+    const { nats, client } = system;
+    const spec = specFor("GUESTLOG");
+    const subjects = [...spec.subjects, "muster.replay.GUESTLOG.>"];
+    await nats.jsm.streams.add({ name: "GUESTLOG", subjects, discard: "new" });
+    for (let n = 1; n <= 2; n++) await nats.js.publish("guestlog.created", JSON.stringify(order(`o${n}`)));
+    await client.groups.apply.mutate({ spec });
+    await (await take(nats, "GUESTLOG")).ackAck();
+    expect(await client.verify.query({ stream: "GUESTLOG", group: "billing" })).toMatchObject({
+      ok: false,
+      lost: [{ sequence: 1 }],
+    });
   });
 });
 

@@ -128,7 +128,7 @@ function missingBySequence(facts: Facts): Missing {
     uncertain += row.more;
   }
   const sequences: number[] = [];
-  const first = Math.max(facts.firstSeq, facts.takenOverAt + 1);
+  const first = Math.max(facts.firstSeq, facts.takenOverAt + 1, facts.adoptedAt + 1);
   for (let seq = first; seq <= facts.lastSeq; seq++) if (!known.has(seq)) sequences.push(seq);
   const cannotSee = earlier(facts);
   if (uncertain > 0)
@@ -174,7 +174,7 @@ function missingByEvent(facts: Facts): Missing {
   const unknown = facts.source.filter(
     (message) => message.isMine && !known.has(message.eventId) && !knownSequences.has(message.seq),
   );
-  const ours = unknown.filter((message) => message.seq > facts.takenOverAt);
+  const ours = unknown.filter((message) => message.seq > Math.max(facts.takenOverAt, facts.adoptedAt));
   const settled = ours.filter((message) => message.seq <= facts.ackFloor).map((message) => message.seq);
   const between = ours.filter((message) => message.seq > facts.ackFloor && message.seq <= facts.delivered);
   const cannotSee = earlier(facts);
@@ -197,12 +197,14 @@ function missingByEvent(facts: Facts): Missing {
 }
 
 /** What others settled left no row. */
-function earlier({ takenOverAt }: Facts): string[] {
-  return takenOverAt === 0
-    ? []
-    : [
-        `what became of messages up to sequence ${takenOverAt} that left no row: Muster took over there what others had made`,
-      ];
+function earlier({ takenOverAt, adoptedAt }: Facts): string[] {
+  const at = Math.max(takenOverAt, adoptedAt);
+  if (at === 0) return [];
+  const why =
+    takenOverAt === at
+      ? "Muster took over there what others had made"
+      : "the stream is others', Muster may not note on it where it came, and the first message that is known to have come later lies behind";
+  return [`what became of messages up to sequence ${at} that left no row: ${why}`];
 }
 
 function isOpen(facts: Facts, message: SourceMessage): boolean {

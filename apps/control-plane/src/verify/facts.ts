@@ -1,13 +1,14 @@
 // What the account of a group is made from, read in an order in which nothing can slip through.
-import { eventIdOf, type GroupSpec } from "@muster/contracts";
+import { dlqStream, eventIdOf, type GroupSpec } from "@muster/contracts";
 import { type ReplayRecord, readClaims } from "../dead-letters/claim.ts";
 import { type DeadLetterFacts, readDeadLetters } from "../dead-letters/read.ts";
+import { kindOf } from "../groups/change.ts";
 import { findConsumer } from "../groups/consumer.ts";
 import { filtersOf } from "../groups/consumer-config.ts";
 import { type Figures, figuresOf } from "../groups/figures.ts";
 import { readMembers } from "../groups/members.ts";
 import { readSpecs } from "../groups/specs.ts";
-import { getStream } from "../groups/streams.ts";
+import { findStream, getStream } from "../groups/streams.ts";
 import { isCovered } from "../groups/subjects.ts";
 import { placeOf } from "../groups/take-over.ts";
 import type { Ledgers, SettledRow } from "../ledger/ledgers.ts";
@@ -15,6 +16,7 @@ import type { Nats } from "../nats/connection.ts";
 import { toRecord } from "../nats/headers.ts";
 import { scanStream } from "../nats/scan.ts";
 import { storeTimeOf } from "../nats/store-time.ts";
+import { adoptedAt } from "./adopted.ts";
 
 /** A message that lies in the source stream. */
 export type SourceMessage = { seq: number; storeTime: string; eventId: string; isMine: boolean };
@@ -34,6 +36,8 @@ export type Facts = {
   lastSeq: number;
   /** Up to here somebody else settled messages, before Muster took stream or consumer over; 0: nobody. */
   takenOverAt: number;
+  /** The same of a stream that Muster has only adopted, as far as it can be told; 0: it is Muster's own. */
+  adoptedAt: number;
   /** The first sequence that is still there, for streams that drop old messages. */
   firstKept: number;
   otherGroups: string[];
@@ -76,6 +80,11 @@ export async function readFacts(nats: Nats, ledgers: Ledgers, spec: GroupSpec): 
   const counted = info.config.retention === "limits" ? [spec] : [spec, ...others];
   const rows = await ledgers.rows(stream, namesOf(counted, "postgres"));
   const claims = await readClaims(nats, stream);
+  const place = { created: storeTimeOf(info.created), lastSeq: info.state.last_seq };
+  // Messages of a limits stream are settled by consumer, and others never settled for one that Muster made.
+  const isOwn = info.config.retention === "limits" && kindOf(consumer?.config ?? {}) !== undefined;
+  const isAdopted = kindOf(info.config) === undefined && !isOwn;
+  const since = isAdopted ? await adoptedSince(nats, stream) : undefined;
   const dead = Object.fromEntries(
     letters.filter((letter) => letter.group === group).map((letter) => [letter.id, 1]),
   );
@@ -83,10 +92,15 @@ export async function readFacts(nats: Nats, ledgers: Ledgers, spec: GroupSpec): 
     group,
     ledger,
     retention: info.config.retention,
-    created: storeTimeOf(info.created),
+    ...place,
     firstSeq: Math.max(1, info.config.first_seq ?? 1),
-    lastSeq: info.state.last_seq,
     takenOverAt: Math.max(placeOf(info.config), placeOf(consumer?.config ?? {})),
+    adoptedAt: adoptedAt(since, place, [
+      ...source,
+      ...letters,
+      ...archived,
+      ...[...rows, ...claims].map((one) => ({ seq: one.sequence, storeTime: one.store_time })),
+    ]),
     firstKept: info.state.first_seq,
     otherGroups: others.map((other) => other.group),
     untracedGroups: namesOf(others, "none"),
@@ -99,6 +113,12 @@ export async function readFacts(nats: Nats, ledgers: Ledgers, spec: GroupSpec): 
     rows,
     claims,
   };
+}
+
+/** When Muster came to a stream of others: it made the stream of dead letters then. */
+async function adoptedSince(nats: Nats, stream: string): Promise<string | undefined> {
+  const dlq = await findStream(nats, dlqStream(stream));
+  return dlq === undefined || kindOf(dlq.config) === undefined ? undefined : storeTimeOf(dlq.created);
 }
 
 function namesOf(specs: readonly GroupSpec[], ledger: GroupSpec["ledger"]): string[] {

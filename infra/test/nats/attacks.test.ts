@@ -56,25 +56,41 @@ test.each(attacks)("$name: not on the secured server", async (attack) => {
 });
 
 test.each(attacks)("$name: it does harm where nothing keeps the roles apart", async (attack) => {
+  await using stack = new AsyncDisposableStack();
   const copy = await mkdtemp(join(tmpdir(), "muster-attacked-"));
+  stack.defer(() => rm(copy, { recursive: true }));
   await cp(store, copy, { recursive: true });
   const config = attack.worksOn === "open" ? "" : oneAccount();
-  await using server = await startNats({ storeDir: copy, config });
-  const as = (user: string) =>
-    connect({ servers: server.url, noAsyncTraces: true, ...(config === "" ? {} : { user, pass: user }) });
+  const server = stack.use(await startNats({ storeDir: copy, config }));
+  const as = async (user: string) => {
+    const login = config === "" ? {} : { user, pass: user };
+    const nc = await connect({ servers: server.url, noAsyncTraces: true, ...login });
+    stack.defer(() => nc.close());
+    return nc;
+  };
   const [all, attacker] = [await as("owner"), await as(attack.as)];
-  try {
-    const own = new Set([attack.subject]);
-    const isOwn = attack.isPermitted ? own : new Set<string>();
-    const intact = await facts(all, isOwn);
-    const got = await commit({ nc: attacker, inboxes: "_INBOX" }, attack);
-    if (attack.isRead) return expect(got).toBe(true);
-    await waitFor("harm", async () => JSON.stringify(await facts(all, isOwn)) !== JSON.stringify(intact));
-  } finally {
-    await all.close();
-    await attacker.close();
-    await rm(copy, { recursive: true });
-  }
+  const own = attack.isPermitted ? new Set([attack.subject]) : new Set<string>();
+  const intact = JSON.stringify(await facts(all, own));
+  const got = await commit({ nc: attacker, inboxes: "_INBOX" }, attack);
+  if (attack.isRead) return expect(got).toBe(true);
+  await waitFor("harm", async () => JSON.stringify(await facts(all, own)) !== intact);
+});
+
+test.each([
+  { last_by_subj: "$KV.MUSTER_LEDGER.ORDERS.shipping.row" },
+  { seq: 1, next_by_subj: "$KV.MUSTER_LEDGER.ORDERS.shipping.>" },
+  { multi_last: ["$KV.MUSTER_LEDGER.ORDERS.shipping.>"] },
+])("a get that is permitted gives nothing else when its body asks for it: %j", async (body) => {
+  const root = "DIRECT.GET.KV_MUSTER_LEDGER";
+  const read = async (nc: NatsConnection, subject: string) =>
+    (await nc.request(subject, JSON.stringify(body), { timeout: 2000 })).string();
+  // Without a key in the subject the body decides.
+  expect(await read(owner, `$JS.API.${root}`)).toContain("shipping");
+  const worker = roles.get("worker")?.nc;
+  if (worker === undefined) throw new Error("nobody is a worker");
+  expect(await read(worker, `JSF.API.${root}.$KV.MUSTER_LEDGER.ORDERS.billing.row`)).not.toContain(
+    "shipping",
+  );
 });
 
 test.each([">", "orders.>", "$KV.>", "$JS.EVENT.>", "muster.member.ORDERS.shipping.>", "_INBOX.>"])(
@@ -115,12 +131,11 @@ async function commit(
     const answer = await nc.request(subject, body, { timeout: 2000 }).catch(() => undefined);
     return answer !== undefined && answer.data.length > 0 && !answer.string().includes('"error"');
   }
-  // The server delivers only to who listens.
+  // The server delivers only to who listens, and a moment later.
   const inbox = createInbox(inboxes);
-  const subscription = nc.subscribe(inbox, { callback: () => undefined });
+  nc.subscribe(inbox, { callback: () => undefined });
   nc.publish(subject, body, { ...options, reply: reply ?? inbox });
   await nc.flush();
-  subscription.unsubscribe();
   return false;
 }
 

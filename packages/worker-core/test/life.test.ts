@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { NatsServer } from "@muster/testkit";
-import { startNats, startProcess, waitFor, workerCommand } from "@muster/testkit";
+import { startNats, startProcess, stopProcess, waitFor, workerCommand } from "@muster/testkit";
 import { memberSubject } from "@muster/contracts";
 import { delay } from "../src/clock.ts";
 import { RetryableError, Worker } from "../src/index.ts";
@@ -165,7 +165,7 @@ test("a process that was stopped for longer than ack_wait does not run what othe
   });
   await stopped.waitForLine(/"msg":"joined"/);
   await group.settled(await group.publish());
-  stopped.kill("SIGSTOP");
+  await stopProcess(stopped.pid);
   const eventIds = [await group.publish(), await group.publish()];
   await group.worker();
   for (const eventId of eventIds) {

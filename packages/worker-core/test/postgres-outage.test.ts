@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { PostgresServer } from "@muster/testkit";
-import { postgresMissing, startPostgres, startProcess, waitFor } from "@muster/testkit";
+import { postgresMissing, startPostgres, startProcess, stopProcess, waitFor } from "@muster/testkit";
 import { codeOf, message, TestDatabase, write } from "./postgres.ts";
 
 const missing = postgresMissing();
@@ -192,7 +192,7 @@ describe.skipIf(missing !== undefined)(missing ?? "a Postgres that fails", { tim
     ];
     await using stopped = startProcess("member", argv);
     await stopped.waitForLine(/^locked$/);
-    stopped.kill("SIGSTOP");
+    await stopProcess(stopped.pid);
     const ledger = database.ledger({ ackWaitMs: () => 1000 });
     const attempt = async (): Promise<boolean> => {
       const tx = ledger.transaction();
@@ -219,7 +219,7 @@ describe.skipIf(missing !== undefined)(missing ?? "a Postgres that fails", { tim
     const tx = ledger.transaction();
     await tx.query("select 1");
     const frozen = await sessionsOf(database, "frozen");
-    frozen.forEach((pid) => process.kill(pid, "SIGSTOP"));
+    for (const pid of frozen) await stopProcess(pid);
     try {
       expect(frozen.length).toBeGreaterThan(1);
       expect(await codeOf(tx.query("select 1"))).toBe("unreachable");
@@ -304,7 +304,7 @@ describe.skipIf(missing !== undefined)(missing ?? "a Postgres that fails", { tim
     const asleep = codeOf(busy.query("select pg_sleep(600)"));
     const waiting = codeOf(ledger.transaction().query("select 1"));
     const frozen = await sessionsOf(database, "closing");
-    frozen.forEach((pid) => process.kill(pid, "SIGSTOP"));
+    for (const pid of frozen) await stopProcess(pid);
     try {
       const startedAt = performance.now();
       await ledger.close();

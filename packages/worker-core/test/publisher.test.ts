@@ -11,7 +11,7 @@ import {
 } from "@nats-io/jetstream";
 import { connect, type ConnectionOptions, type Msg, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type NatsServer, startNats, waitFor } from "@muster/testkit";
+import { type NatsServer, startNats, stopProcess, waitFor } from "@muster/testkit";
 import { z } from "zod";
 import { PublishError } from "../src/publish-error.ts";
 import type { PublishOptions } from "../src/publish-message.ts";
@@ -446,11 +446,14 @@ test("a server that hangs leaves it unknown, and publishing again stores it once
   await using own = await startNats();
   await using stream = await Stream.create(own);
   const publisher = stream.publisher({ timeoutMs: 500 });
-  process.kill(own.pid, "SIGSTOP");
-  await expect(publisher.publish(stream.subject, { job: "a" }, { eventId: "e" })).rejects.toMatchObject({
-    code: "unreachable",
-  });
-  process.kill(own.pid, "SIGCONT");
+  await stopProcess(own.pid);
+  try {
+    await expect(publisher.publish(stream.subject, { job: "a" }, { eventId: "e" })).rejects.toMatchObject({
+      code: "unreachable",
+    });
+  } finally {
+    process.kill(own.pid, "SIGCONT");
+  }
   const again = await waitFor("an answer", () =>
     publisher.publish(stream.subject, { job: "a" }, { eventId: "e" }),
   );

@@ -1,9 +1,8 @@
 import type { MemberRecord } from "@muster/contracts";
-import { startProcess, type WorkerCommand } from "@muster/testkit";
+import { pidsOfGroup, startProcess, untilStopped, type WorkerCommand } from "@muster/testkit";
 import { patienceMs, waitFor } from "./wait.ts";
 import { Unsupported } from "../scenario.ts";
 import type { Group } from "./group.ts";
-import { untilStopped } from "./stopped.ts";
 
 export type Ended = { code: number | null; signal: NodeJS.Signals | null };
 
@@ -115,7 +114,7 @@ export function startMember(
     },
     async stop() {
       signalGroup(pid, "SIGSTOP");
-      await untilStopped(pid);
+      await untilStopped(await pidsOfGroup(pid));
     },
     async ended(timeoutMs = endMs) {
       expected = true;

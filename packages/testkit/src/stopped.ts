@@ -1,24 +1,34 @@
-// When a process has really stopped.
 import { readdir, readFile } from "node:fs/promises";
 import { waitFor } from "./wait.ts";
 
+/** Stops a process (SIGSTOP), and returns when it has really stopped. */
+export async function stopProcess(pid: number): Promise<void> {
+  process.kill(pid, "SIGSTOP");
+  await untilStopped([pid]);
+}
+
 /**
- * Waits until every thread of the group has stopped. A SIGSTOP is taken by one thread, which the others
+ * Waits until every thread of the processes has stopped. A SIGSTOP is taken by one thread, which the others
  * do not wait for: on a busy machine they go on for a while, and may settle a message in it. Returns at once
  * on a system without /proc.
  */
-export async function untilStopped(leader: number): Promise<void> {
-  const pids = await readdir("/proc").catch(() => []);
-  const members: string[] = [];
-  for (const pid of pids.filter((name) => /^\d+$/.test(name)))
-    if ((await statOf(`/proc/${pid}/stat`))?.group === leader) members.push(pid);
-  await waitFor(`the processes of ${leader} to stop`, async () => {
-    const states = await Promise.all(members.map(statesOf));
+export async function untilStopped(pids: readonly number[]): Promise<void> {
+  await waitFor(`the processes ${pids.join(", ")} to stop`, async () => {
+    const states = await Promise.all(pids.map(statesOf));
     return states.flat().every((state) => state === "T" || state === "Z");
   });
 }
 
-async function statesOf(pid: string): Promise<string[]> {
+/** The process ids of a group; none on a system without /proc. */
+export async function pidsOfGroup(leader: number): Promise<number[]> {
+  const names = await readdir("/proc").catch(() => []);
+  const pids: number[] = [];
+  for (const name of names.filter((one) => /^\d+$/.test(one)))
+    if ((await statOf(`/proc/${name}/stat`))?.group === leader) pids.push(Number(name));
+  return pids;
+}
+
+async function statesOf(pid: number): Promise<string[]> {
   const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
   const stats = await Promise.all(threads.map((thread) => statOf(`/proc/${pid}/task/${thread}/stat`)));
   return stats.flatMap((stat) => (stat === undefined ? [] : [stat.state]));

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -17,16 +18,23 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: probe <url>")
 		os.Exit(2)
 	}
-	client := http.Client{Timeout: timeout}
-	response, err := client.Get(os.Args[1]) //nolint:gosec // The URL is the one that its image gives it.
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, os.Args[1], nil) //nolint:gosec // The URL is the one that its image gives it.
+	check(err)
+	response, err := http.DefaultClient.Do(request) //nolint:gosec // As above.
+	check(err)
+	cancel()
 	// Nothing is read of it, and the process ends: an error here changes nothing.
 	_ = response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		fmt.Fprintln(os.Stderr, response.Status)
+		os.Exit(1)
+	}
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }

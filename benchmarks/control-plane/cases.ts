@@ -111,10 +111,13 @@ export async function replayRate(plane: Plane, nc: NatsConnection, stream: strin
 
 type Told = { event: string; member: string };
 
-async function listen(plane: Plane, signal: AbortSignal, onEvent: (told: Told) => void): Promise<void> {
-  try {
-    await plane.events("/api/v1/member-events", signal, (data) => onEvent(JSON.parse(data) as Told));
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
+function listen(plane: Plane, signal: AbortSignal, onEvent: (told: Told) => void): Promise<void> {
+  const listening = plane
+    .events("/api/v1/member-events", signal, (data) => onEvent(JSON.parse(data) as Told))
+    .catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+  // Whoever awaits it hears of it; when a wait fails first, the plane ends under it, and that is not the cause.
+  listening.catch(() => undefined);
+  return listening;
 }

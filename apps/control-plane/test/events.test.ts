@@ -122,6 +122,25 @@ test("announces no crash of members that were only cut off with it", async () =>
   await watching;
 });
 
+test("a crash is one, whoever sees first that the record has expired: the sweep, or the list that is read again", async () => {
+  const stop = new AbortController();
+  const ends: string[] = [];
+  const ids = Array.from({ length: 20 }, (_, n) => `ends-${n}`);
+  const watching = (async () => {
+    // The list is read at every look.
+    for await (const { event, member } of memberEvents(system.nats, {}, stop.signal, { ttlMs, lookMs: 50 }))
+      if (ids.includes(member) && event !== "here" && event !== "joined") ends.push(event);
+  })();
+  for (const id of ids) {
+    await put(`ORDERS.billing.${id}`, memberOf({ id, instance: id }));
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  }
+  await waitFor("their ends", () => ends.length === ids.length);
+  expect(new Set(ends)).toEqual(new Set(["crashed"]));
+  stop.abort();
+  await watching;
+});
+
 test("ends when the control plane stops, which waits for nobody", async () => {
   const plane = await startPlane(system.server.url);
   using all = listen(plane.url);

@@ -35,6 +35,8 @@ type Seen = News | { look: true };
 const LOOK_MS = 15_000;
 /** How often it is looked whose heartbeats have stopped. */
 const SWEEP_MS = 500;
+/** How much later than the server stored it a heartbeat may have been heard, for its end to be a crash. */
+const EARLY_MS = 1000;
 
 /**
  * Ends when the signal aborts. A crash is announced when the record has expired, of which the server says nothing: who
@@ -89,8 +91,12 @@ export async function* memberEvents(
         // What a watch has missed, whatever the reason; in an outage there is nothing to see.
         const now = await recordsOf(nats, of).catch(() => undefined);
         if (now === undefined) continue;
+        // The list lets go of a record when its time is over, which may be a moment before the sweep asks.
+        const isLate = overdue(known, heard, ttlMs - Math.min(EARLY_MS, ttlMs / 4));
         for (const key of known.keys())
-          if (!now.has(key) && !doubted.has(key)) yield* ended(known, key, "gone");
+          if (!now.has(key) && !doubted.has(key))
+            yield* ended(known, key, isLate.includes(key) ? "crashed" : "gone");
+        for (const key of heard.keys()) if (!known.has(key) && !now.has(key)) heard.delete(key);
         for (const [key, record] of now) yield* arrived(known, key, record);
       } else if ("end" in seen) {
         if (seen.end === "crashed" && Date.now() < quietUntil) doubted.set(seen.key, quietUntil);

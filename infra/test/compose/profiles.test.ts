@@ -52,6 +52,8 @@ describe.skipIf(missing !== undefined)(missing ?? "the other profiles", () => {
       engine.took("cluster up");
       const { leader, copies } = await placed(fleet);
       expect(copies).toMatchObject({ ORDERS: 3, ORDERS_DLQ: 3, KV_MUSTER_GROUPS: 3, KV_MUSTER_ATTEMPTS: 3 });
+      // They were made with one before the group was applied.
+      expect(copies).toMatchObject({ KV_MUSTER_TOKENS: 3, MUSTER_AUDIT: 3 });
 
       const [server] = await fleet.containers(leader);
       if (server === undefined) throw new Error(`there is no ${leader}`);

@@ -92,10 +92,10 @@ export async function* memberEvents(
         const now = await recordsOf(nats, of).catch(() => undefined);
         if (now === undefined) continue;
         // The list lets go of a record when its time is over, which may be a moment before the sweep asks.
-        const isLate = overdue(known, heard, ttlMs - Math.min(EARLY_MS, ttlMs / 4));
+        const late = new Set(overdue(known, heard, ttlMs - Math.min(EARLY_MS, ttlMs / 4)));
         for (const key of known.keys())
           if (!now.has(key) && !doubted.has(key))
-            yield* ended(known, key, isLate.includes(key) ? "crashed" : "gone");
+            yield* ended(known, key, late.has(key) ? "crashed" : "gone");
         for (const key of heard.keys()) if (!known.has(key) && !now.has(key)) heard.delete(key);
         for (const [key, record] of now) yield* arrived(known, key, record);
       } else if ("end" in seen) {

@@ -1,6 +1,9 @@
 import { buckets } from "@muster/contracts";
+import { waitFor } from "@muster/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { metricsText } from "../src/metrics/metrics.ts";
 import { putEntry } from "../src/nats/bucket.ts";
+import { lag } from "./lagging-replica.ts";
 import { memberOf, noCounts, order, settleDead, specOf, startSystem, take } from "./system.ts";
 
 let system: Awaited<ReturnType<typeof startSystem>>;
@@ -83,6 +86,33 @@ test("tells how long the oldest has waited, of the group's own messages", async 
   const seconds = (await scrape()).get(`muster_group_oldest_waiting_seconds${labels}`) ?? Number.NaN;
   expect(seconds).toBeGreaterThanOrEqual(0);
   expect(seconds * 1000).toBeLessThan(Date.now() - before + 1000);
+});
+
+test("asks for the oldest of 32 groups at once, however many there are", async () => {
+  const { client, nats } = system;
+  const groups = Array.from({ length: 40 }, (_, n) => ({
+    spec: specOf({ stream: "MANY", group: `g${n}`, subjects: ["MANY.*"] }),
+    ...(n === 0 ? { stream: { retention: "limits" as const } } : {}),
+  }));
+  expect((await client.groups.applyAll.mutate({ groups })).ok).toBe(true);
+  await nats.js.publish("MANY.created", JSON.stringify(order("a")));
+  const held = Promise.withResolvers<void>();
+  let [out, most] = [0, 0];
+  using replica = await lag(nats, "MANY", async () => {
+    most = Math.max(most, ++out);
+    await held.promise;
+    out--;
+  });
+  replica.upTo = 1;
+  const scraped = metricsText(nats);
+  await waitFor("as many questions as there may be", () => out >= 32);
+  // What was asked with them would be here by now.
+  await nats.nc.flush();
+  held.resolve();
+  const lines = (await scraped).split("\n").filter((line) => /oldest_waiting_seconds.*"MANY"/.test(line));
+  expect([most, lines.length]).toEqual([32, 40]);
+  // A message of the group's own subject, and one of its replay's: both were asked for.
+  expect(replica.gets).toBeGreaterThanOrEqual(80);
 });
 
 test("has a line for a group without members, without consumer, and without stream", async () => {

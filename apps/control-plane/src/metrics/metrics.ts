@@ -6,8 +6,12 @@ import { countByLanguage } from "../groups/list.ts";
 import { type Group, readGroups } from "../groups/read-groups.ts";
 import { findStream } from "../groups/streams.ts";
 import type { Nats } from "../nats/connection.ts";
+import { pipelined } from "../pipelined.ts";
 import { jobFigures } from "./jobs.ts";
 import { oldestWaitingSeconds } from "./oldest.ts";
+
+/** Questions that a scrape has out at once, for the oldest waiting of groups and the dead letters of streams. */
+const AT_ONCE = 32;
 
 export const { PROMETHEUS_CONTENT_TYPE: contentType } = Registry;
 
@@ -25,9 +29,9 @@ export async function metricsText(nats: Nats | undefined): Promise<string> {
     const groups = await readGroups(nats);
     for (const group of groups) consumerMetrics(gauges, group);
     for (const group of groups) groupMetrics(gauges, group);
-    await Promise.all(groups.map((group) => waitingMetrics(gauges, nats, group)));
-    const streams = new Set(groups.map(({ spec }) => spec.stream));
-    await Promise.all([...streams].map((stream) => deadLetterStreamMetrics(gauges, nats, stream)));
+    await pipelined(groups, AT_ONCE, (group) => waitingMetrics(gauges, nats, group));
+    const streams = [...new Set(groups.map(({ spec }) => spec.stream))];
+    await pipelined(streams, AT_ONCE, (stream) => deadLetterStreamMetrics(gauges, nats, stream));
     for (const figure of await jobFigures(nats))
       gauges.set(figure.name, figure.help, figure.labels, figure.value);
   }

@@ -8,12 +8,16 @@ import { scanStream } from "../nats/scan.ts";
 export async function oldestWaitingSeconds(nats: Nats, { spec, consumer }: Group): Promise<number> {
   if (consumer === undefined || consumer.num_pending === 0) return 0;
   const from = consumer.delivered.stream_seq + 1;
-  const firsts = await Promise.all(
-    filtersOf(spec).map(async (filter) => {
-      for await (const { storeTime } of scanStream(nats, spec.stream, { from, filter, batch: 1 }))
-        return Number(BigInt(storeTime) / 1_000_000n);
-      return Number.POSITIVE_INFINITY;
-    }),
-  );
-  return Math.max(0, (Date.now() - Math.min(...firsts)) / 1000);
+  let oldest = Number.POSITIVE_INFINITY;
+  // One after the other: who asks for many groups says how many questions are out at once.
+  for (const filter of filtersOf(spec))
+    oldest = Math.min(oldest, await storedAtMs(nats, spec.stream, from, filter));
+  return Math.max(0, (Date.now() - oldest) / 1000);
+}
+
+/** When the first message of the filter was stored, or infinity where there is none. */
+async function storedAtMs(nats: Nats, stream: string, from: number, filter: string): Promise<number> {
+  for await (const { storeTime } of scanStream(nats, stream, { from, filter, batch: 1 }))
+    return Number(BigInt(storeTime) / 1_000_000n);
+  return Number.POSITIVE_INFINITY;
 }

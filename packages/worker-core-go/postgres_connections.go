@@ -14,6 +14,9 @@ const (
 	databaseIdle           = 30 * time.Second
 	// databaseClose bounds the end of connections that a handler still has.
 	databaseClose = time.Second
+	// clientEncoding is of our text, whatever the database's, the URL's or the environment's: without
+	// it a database of another encoding takes our bytes for its own, and SQL_ASCII checks none.
+	clientEncoding = "UTF8"
 	// ackWaitKey is where a connection says for which ack_wait it is set up.
 	ackWaitKey = "muster_ack_wait"
 )
@@ -36,6 +39,7 @@ func newConnections(c Config, most int32, ackWait func() time.Duration) (*connec
 	config.MaxConnIdleTime = databaseIdle
 	config.ConnConfig.ConnectTimeout = databaseConnectTimeout
 	config.ConnConfig.RuntimeParams["application_name"] = fmt.Sprintf("muster %s.%s %s", c.Stream, c.Group, c.Member)
+	config.ConnConfig.RuntimeParams["client_encoding"] = clientEncoding
 	pool, err := pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {
 		return nil, databaseUnreachable("connecting to the database", err)

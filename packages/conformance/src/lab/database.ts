@@ -21,12 +21,16 @@ export type Database = {
 
 const noSuchTable = "42P01";
 
+/** A Postgres, and the encoding of its database. Default: UTF8. */
+export type DatabaseOptions = PostgresOptions & { encoding?: string };
+
 /** Starts a Postgres. Throws `Skipped` where this machine has none and need not have one. */
-export async function openDatabase(options: PostgresOptions = {}): Promise<Database> {
+export async function openDatabase({ encoding, ...options }: DatabaseOptions = {}): Promise<Database> {
   const missing = postgresMissing();
   if (missing !== undefined) throw new Skipped(missing);
   const server = await startPostgres(options);
-  const pool = new Pool({ connectionString: server.url, max: 4 });
+  const url = encoding === undefined ? server.url : await makeEncoded(server, encoding);
+  const pool = new Pool({ connectionString: url, max: 4 });
   // A server that is killed under an idle connection is what scenarios do.
   pool.on("error", () => undefined);
   const query = async (sql: string, values: unknown[] = []): Promise<Record<string, unknown>[]> =>
@@ -36,11 +40,11 @@ export async function openDatabase(options: PostgresOptions = {}): Promise<Datab
     "create table muster_conformance_balances (customer text primary key, amount numeric not null)",
   );
   return {
-    url: server.url,
+    url,
     server,
     query,
     session: async () => {
-      const session = new Client({ connectionString: server.url });
+      const session = new Client({ connectionString: url });
       // Killed with its server.
       session.on("error", () => undefined);
       await session.connect();
@@ -72,6 +76,13 @@ export async function openDatabase(options: PostgresOptions = {}): Promise<Datab
       await pool.end();
     },
   };
+}
+
+/** Makes a second database on the server, and returns its URL. */
+async function makeEncoded(server: PostgresServer, encoding: string): Promise<string> {
+  const as = `encoding '${encoding}' template template0 lc_collate 'C' lc_ctype 'C'`;
+  await server.psql(`create database encoded ${as}`);
+  return new URL("/encoded", server.url).href;
 }
 
 const selectRow = `

@@ -1,9 +1,9 @@
-import { type PostgresOptions, type WorkerCommand } from "@muster/testkit";
+import type { WorkerCommand } from "@muster/testkit";
 import { waitFor } from "./wait.ts";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { Unexpected } from "../expect.ts";
 import type { Unsupported } from "../scenario.ts";
-import { type Database, openDatabase } from "./database.ts";
+import { type Database, type DatabaseOptions, openDatabase } from "./database.ts";
 import { type Group, type GroupOptions, openGroup } from "./group.ts";
 import { type JoinAt, type Member, startMember } from "./member.ts";
 import { openSite, type Site, type SiteOptions } from "./site.ts";
@@ -26,7 +26,7 @@ export type Lab = {
   /** The Postgres that scenarios share: not to be killed, nor its tables changed. */
   database(): Promise<Database>;
   /** A Postgres of the scenario's own. */
-  ownDatabase(options?: PostgresOptions): Promise<Database>;
+  ownDatabase(options?: DatabaseOptions): Promise<Database>;
   /** A server of the scenario's own, with the buckets. */
   ownServer(options?: SiteOptions): Promise<Site>;
   /** From here on a member that does not support the spec is what the scenario is about. */

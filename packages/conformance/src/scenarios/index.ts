@@ -17,6 +17,7 @@ import { look } from "./look.ts";
 import { membership } from "./membership.ts";
 import { network } from "./network.ts";
 import { parse } from "./parse.ts";
+import { postgresEncoding } from "./postgres-encoding.ts";
 import { postgresMoods } from "./postgres-moods.ts";
 import { push } from "./push.ts";
 import { queue } from "./queue.ts";
@@ -39,6 +40,7 @@ export const scenarios: readonly Scenario[] = [
   ...ledgerKv,
   ...ledgerNone,
   ...ledgerPostgres,
+  ...postgresEncoding,
   ...postgresMoods,
   ...admit,
   ...parse,

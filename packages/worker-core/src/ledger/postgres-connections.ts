@@ -39,6 +39,7 @@ export class Connections {
   constructor(options: ConnectionOptions) {
     this.#options = options;
     checkUrl(options.databaseUrl);
+    // pg asks for the client encoding UTF8 by itself, whatever the database's, the URL's or the environment's is.
     this.#pool = new Pool({
       connectionString: options.databaseUrl,
       application_name: options.applicationName,

@@ -19,6 +19,9 @@ from .postgres_session import Connection, Session, Statement
 _CONNECT_S = 5
 _IDLE_S = 30.0
 _CLOSE_S = 1.0
+# Of our text, whatever the database's, the URL's or the environment's: without it a database of
+# SQL_ASCII gives bytes where it should give text.
+_CLIENT_ENCODING = "UTF8"
 
 
 class Connections:
@@ -109,6 +112,7 @@ class Connections:
                     self._database_url,
                     autocommit=True,
                     application_name=self._application_name,
+                    client_encoding=_CLIENT_ENCODING,
                     connect_timeout=_CONNECT_S,
                     cursor_factory=psycopg.AsyncRawCursor,
                 )

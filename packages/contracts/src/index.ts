@@ -34,6 +34,7 @@ export {
 export { deadLetterId, eventIdOf, type Headers, replayMsgId } from "./ids.ts";
 export { attemptsKey, groupKey, ledgerKey, memberKey } from "./keys.ts";
 export { LedgerRow, MAX_SEQUENCES } from "./ledger-row.ts";
+export { type Authenticators, isLoginRefusal, loginOptions } from "./login.ts";
 export { type FileLogin, fileLogin, type LoginFiles, readLoginFiles } from "./login-files.ts";
 export { MemberRecord } from "./member-record.ts";
 export { checkName, checkStream, checkSubject, isName, isStream, isSubject } from "./names.ts";

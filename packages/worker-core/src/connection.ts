@@ -5,9 +5,15 @@ import {
   nkeyAuthenticator,
   PermissionViolationError,
 } from "@nats-io/transport-node";
-import type { ConnectionOptions, NatsConnection } from "@nats-io/transport-node";
+import type { NatsConnection } from "@nats-io/transport-node";
 import type { NatsConnectionImpl } from "@nats-io/nats-core/internal";
-import { fileLogin, type LoginFiles, MusterError, splitServerUrls } from "@muster/contracts";
+import {
+  isLoginRefusal,
+  type LoginFiles,
+  loginOptions,
+  MusterError,
+  splitServerUrls,
+} from "@muster/contracts";
 import { delay } from "./clock.ts";
 import type { Logger } from "./log.ts";
 
@@ -148,9 +154,6 @@ export interface OpenOptions {
   readonly signal: AbortSignal;
 }
 
-/** A server that does not know us; one that is slow to look says something else. */
-const refusal = /authorization violation|authentication (expired|revoked)/i;
-
 /**
  * Connects, trying for ever until the signal aborts. Throws a MusterError `login_refused` when a server refuses the
  * login: who was never let in will not be by asking again.
@@ -164,7 +167,7 @@ export async function openConnection(options: OpenOptions, log: Logger): Promise
       const nats = await connect({
         servers,
         ...login,
-        ...loginOptions(options.loginFiles),
+        ...loginOptions({ nkeyAuthenticator, jwtAuthenticator }, options.loginFiles),
         ...(options.inboxPrefix === undefined ? {} : { inboxPrefix: options.inboxPrefix }),
         name: options.name,
         maxReconnectAttempts: -1,
@@ -181,7 +184,7 @@ export async function openConnection(options: OpenOptions, log: Logger): Promise
       return new Connection(nats, log, options.inboxPrefix);
     } catch (cause) {
       const error = cause instanceof Error ? cause.message : String(cause);
-      if (refusal.test(error)) {
+      if (isLoginRefusal(error)) {
         throw new MusterError("login_refused", `${servers.join(", ")}: ${error}`, { cause });
       }
       if (error !== said) {
@@ -192,16 +195,4 @@ export async function openConnection(options: OpenOptions, log: Logger): Promise
     }
   }
   throw new MusterError("stopped", "stopped before a connection was made");
-}
-
-/** By the files of NATS_CREDS, NATS_NKEY and NATS_CA. With an authority given, a server without TLS is not used. */
-function loginOptions(files: LoginFiles = {}): Partial<ConnectionOptions> {
-  const login = fileLogin(files);
-  const seed = () => Buffer.from(login?.().seed ?? "");
-  const authenticator =
-    files.creds === undefined ? nkeyAuthenticator(seed) : jwtAuthenticator(() => login?.().jwt ?? "", seed);
-  return {
-    ...(login === undefined ? {} : { authenticator }),
-    ...(files.ca === undefined ? {} : { tls: { caFile: files.ca } }),
-  };
 }

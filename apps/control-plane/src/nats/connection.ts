@@ -1,7 +1,7 @@
 // The link to NATS: connects for ever, and says at once when there is no connection.
 import { setTimeout as sleep } from "node:timers/promises";
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
-import { fileLogin, type LoginFiles, splitServerUrls } from "@muster/contracts";
+import { isLoginRefusal, loginOptions, splitServerUrls } from "@muster/contracts";
 import {
   type ConnectionOptions,
   jwtAuthenticator,
@@ -28,9 +28,6 @@ export type Nats = {
 
 /** Where to connect, and who as. */
 export type NatsConfig = Pick<Config, "natsUrls" | "login" | "inboxPrefix">;
-
-/** A server that does not know us; one that is slow to look says something else. */
-const refusal = /authorization violation|authentication (expired|revoked)/i;
 
 /**
  * Keeps a connection to NATS for as long as the process lives. `current()` gives it, or throws
@@ -91,7 +88,7 @@ export class NatsLink {
       } catch (error) {
         if (isFirstFailure)
           this.#log.warn({ error: String(error), servers: this.#servers }, "waiting for NATS");
-        if (this.#nats === undefined && refusal.test(String(error)))
+        if (this.#nats === undefined && isLoginRefusal(String(error)))
           this.#onRefused(`NATS at ${this.#servers.join(", ")} refuses the login: ${String(error)}`);
         isFirstFailure = false;
       }
@@ -134,20 +131,8 @@ async function open({ natsUrls: urls, login: files, inboxPrefix }: NatsConfig): 
     // A login that is refused may be about to be replaced.
     ignoreAuthErrorAbort: true,
     ...login,
-    ...loginOptions(files),
+    ...loginOptions({ nkeyAuthenticator, jwtAuthenticator }, files),
     ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
   };
   return isWebSocket(urls[0] ?? "") ? await wsconnect(options) : await connect(options);
-}
-
-/** By the files of NATS_CREDS, NATS_NKEY and NATS_CA. With an authority given, a server without TLS is not used. */
-function loginOptions(files: LoginFiles = {}): Partial<ConnectionOptions> {
-  const login = fileLogin(files);
-  const seed = () => Buffer.from(login?.().seed ?? "");
-  const authenticator =
-    files.creds === undefined ? nkeyAuthenticator(seed) : jwtAuthenticator(() => login?.().jwt ?? "", seed);
-  return {
-    ...(login === undefined ? {} : { authenticator }),
-    ...(files.ca === undefined ? {} : { tls: { caFile: files.ca } }),
-  };
 }

@@ -13,6 +13,7 @@ import { ledgerNone } from "./ledger-none.ts";
 import { ledgerPostgres } from "./ledger-postgres.ts";
 import { life } from "./life.ts";
 import { login } from "./login.ts";
+import { loginFiles } from "./login-files.ts";
 import { look } from "./look.ts";
 import { membership } from "./membership.ts";
 import { network } from "./network.ts";
@@ -59,6 +60,7 @@ export const scenarios: readonly Scenario[] = [
   ...spec,
   ...life,
   ...login,
+  ...loginFiles,
   ...breaking,
   ...network,
   ...documents,

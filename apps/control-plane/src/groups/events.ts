@@ -2,9 +2,11 @@
 import { buckets, MEMBER_TTL_MS, MemberRecord } from "@muster/contracts";
 import { DeliverPolicy } from "@nats-io/jetstream";
 import { z } from "zod";
-import { bucketStream, getEntry } from "../nats/bucket.ts";
+import { bucketStream, getEntries, getEntry } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
 import { Queue } from "../queue.ts";
+import { Heard } from "./heard.ts";
+import { endsOf } from "./member-ends.ts";
 import { readMembers } from "./members.ts";
 
 /** What happened to a member. `here`: it was there when the watch began. `gone`: it left or crashed unseen. */
@@ -35,7 +37,7 @@ type Seen = News | { look: true };
 const LOOK_MS = 15_000;
 /** How often it is looked whose heartbeats have stopped. */
 const SWEEP_MS = 500;
-/** How much later than the server stored it a heartbeat may have been heard, for its end to be a crash. */
+/** How much sooner than we do the list may let go of a record that has expired. */
 const EARLY_MS = 1000;
 
 /**
@@ -53,8 +55,7 @@ export async function* memberEvents(
   await getEntry(nats, buckets.members, "none");
   const ttlMs = given ?? (await ttlOf(nats));
   const known = new Map<string, MemberRecord>();
-  /** When each was last heard of. */
-  const heard = new Map<string, number>();
+  const heard = new Heard();
   /** Crashes that are not believed yet, with when they are. */
   const doubted = new Map<string, number>();
   let quietUntil = 0;
@@ -69,22 +70,24 @@ export async function* memberEvents(
   try {
     for (const [key, record] of await recordsOf(nats, of)) {
       known.set(key, record);
-      heard.set(key, Date.now());
       yield eventOf("here", key, record);
     }
     await watch(nats, of, queue, { heard, signal });
     let lookedAt = Date.now();
     for await (const seen of queue) {
       if ("look" in seen) {
-        for (const [key, until] of doubted) {
-          if (until > Date.now()) continue;
+        const due = [...doubted.keys()].filter((key) => (doubted.get(key) ?? 0) <= Date.now());
+        // Where it cannot be known, the marker is believed.
+        const there = await getEntries(nats, buckets.members, due).catch(() => undefined);
+        for (const key of due) {
           doubted.delete(key);
-          if (!(await isThere(nats, key))) yield* ended(known, key, "crashed");
+          if (there?.get(key)?.value === undefined) yield* ended(known, key, "crashed");
         }
         if (Date.now() < quietUntil) continue;
-        for (const key of overdue(known, heard, ttlMs)) {
-          if (await isGone(nats, key)) yield* ended(known, key, "crashed");
-          // Not expired yet, or nobody knows: it is looked for at the next sweep.
+        const silent = [...known.keys()].filter((key) => heard.isOverdue(key, ttlMs));
+        for (const [key, end] of await endsOf(nats, silent)) {
+          // Meanwhile it may have been heard of again, or the connection lost.
+          if (Date.now() >= quietUntil && heard.isOverdue(key, ttlMs)) yield* ended(known, key, end);
         }
         if (Date.now() - lookedAt < lookMs) continue;
         lookedAt = Date.now();
@@ -92,11 +95,13 @@ export async function* memberEvents(
         const now = await recordsOf(nats, of).catch(() => undefined);
         if (now === undefined) continue;
         // The list lets go of a record when its time is over, which may be a moment before the sweep asks.
-        const late = new Set(overdue(known, heard, ttlMs - Math.min(EARLY_MS, ttlMs / 4)));
-        for (const key of known.keys())
-          if (!now.has(key) && !doubted.has(key))
-            yield* ended(known, key, late.has(key) ? "crashed" : "gone");
-        for (const key of heard.keys()) if (!known.has(key) && !now.has(key)) heard.delete(key);
+        const lateMs = ttlMs - Math.min(EARLY_MS, ttlMs / 4);
+        // All judged now: who is told of them may be slow to listen.
+        const missing = [...known.keys()]
+          .filter((key) => !now.has(key) && !doubted.has(key))
+          .map((key) => [key, heard.isOverdue(key, lateMs) ? "crashed" : "gone"] as const);
+        for (const [key, end] of missing) yield* ended(known, key, end);
+        heard.keep((key) => known.has(key) || now.has(key));
         for (const [key, record] of now) yield* arrived(known, key, record);
       } else if ("end" in seen) {
         if (seen.end === "crashed" && Date.now() < quietUntil) doubted.set(seen.key, quietUntil);
@@ -149,27 +154,9 @@ function eventOf(event: MemberEvent["event"], key: string, record?: MemberRecord
   };
 }
 
-/** Those of whom nothing was heard for so long that their record has expired. */
-function overdue(
-  known: ReadonlyMap<string, MemberRecord>,
-  heard: ReadonlyMap<string, number>,
-  ttlMs: number,
-): string[] {
-  const since = Date.now() - ttlMs;
-  return [...known.keys()].filter((key) => (heard.get(key) ?? 0) < since);
-}
-
 async function ttlOf(nats: Nats): Promise<number> {
   const { config } = await nats.jsm.streams.info(bucketStream(buckets.members));
   return config.max_age > 0 ? config.max_age / 1e6 : MEMBER_TTL_MS;
-}
-
-/** Only what the server says: in an outage nothing is gone. */
-async function isGone(nats: Nats, key: string): Promise<boolean> {
-  return await getEntry(nats, buckets.members, key).then(
-    (entry) => entry?.value === undefined,
-    () => false,
-  );
 }
 
 /** False where it cannot be known: then the marker is believed. */
@@ -190,7 +177,7 @@ async function watch(
   nats: Nats,
   { stream = "*", group = "*" }: EventsOf,
   queue: Queue<Seen>,
-  { heard, signal }: { heard: Map<string, number>; signal: AbortSignal },
+  { heard, signal }: { heard: Heard; signal: AbortSignal },
 ) {
   const prefix = `$KV.${buckets.members}.`;
   const tell = newsOnly((seen) => queue.push(seen));
@@ -203,7 +190,7 @@ async function watch(
       const key = message.subject.slice(prefix.length);
       if (message.headers?.last("Nats-Marker-Reason")) return tell({ key, end: "crashed" });
       if (message.headers?.last("KV-Operation")) return tell({ key, end: "left" });
-      heard.set(key, Date.now());
+      heard.note(key, Number(message.timestampNanos / 1_000_000n));
       const record = parse(message.data);
       if (record !== undefined) tell({ key, record });
     },

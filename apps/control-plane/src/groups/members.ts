@@ -25,6 +25,11 @@ export async function readMembers(
   return members;
 }
 
+/** Keys of all live members, `<stream>.<group>.<member>`, for one request; good until the next turn of the event loop. */
+export async function readMemberKeys(nats: Nats): Promise<Pick<ReadonlyMap<string, unknown>, "has">> {
+  return await view(nats).read();
+}
+
 /** All of them come from memory, those of a stream or a group from the bucket. */
 async function recordsOf(
   nats: Nats,

@@ -3,7 +3,7 @@ import { Empty, type Payload, RequestError } from "@nats-io/nats-core";
 import { fail } from "../errors.ts";
 import type { Nats } from "./connection.ts";
 import { publish, type Published } from "./publish.ts";
-import { leaderLast, scanStream, type Stored } from "./scan.ts";
+import { lastOfMany, leaderLast, MOST_SUBJECTS, scanStream, type Stored } from "./scan.ts";
 
 const TIMEOUT_MS = 5000;
 const WRONG_LAST_SEQUENCE = 10071;
@@ -35,6 +35,26 @@ export async function getEntry(nats: Nats, bucket: string, key: string): Promise
     "nats_error",
     `get of ${key} in ${bucket} failed: ${headers?.code ?? 0} ${headers?.description ?? ""}`,
   );
+}
+
+/**
+ * As {@link getEntry}, for many keys in few requests: those of which the server has something. `hasExpired`: it is its
+ * own marker, of a value that grew too old.
+ */
+export async function getEntries(
+  nats: Nats,
+  bucket: string,
+  keys: readonly string[],
+): Promise<Map<string, Entry & { hasExpired: boolean }>> {
+  const entries = new Map<string, Entry & { hasExpired: boolean }>();
+  for (let at = 0; at < keys.length; at += MOST_SUBJECTS) {
+    const subjects = keys.slice(at, at + MOST_SUBJECTS).map((key) => `$KV.${bucket}.${key}`);
+    for (const message of await lastOfMany(nats, bucketStream(bucket), subjects)) {
+      const { key, ...entry } = toChange(bucket, message);
+      entries.set(key, { ...entry, hasExpired: Boolean(message.headers?.last("Nats-Marker-Reason")) });
+    }
+  }
+  return entries;
 }
 
 /** As {@link getEntry}, but as the leader has it: for what is concluded from a miss, or from what is not there yet. */

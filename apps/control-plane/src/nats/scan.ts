@@ -8,6 +8,8 @@ import { storeTimeOf } from "./store-time.ts";
 const BATCH = 512;
 // Bounds what one batch puts in flight: a server drops a connection that falls too far behind.
 const BATCH_BYTES = 8 * 1024 * 1024;
+/** The server refuses more than 1,024 in one answer. */
+export const MOST_SUBJECTS = 500;
 const TIMEOUT_MS = 5000;
 const STREAM_NOT_FOUND = 10059;
 const NO_MESSAGE_FOUND = 10037;
@@ -48,7 +50,7 @@ export async function* scanStream(
   let isDirect = true;
   while (next <= upTo) {
     const batch: Stored[] | "no_direct" = isDirect
-      ? await directBatch(nats, stream, next, filter, size)
+      ? await directBatch(nats, stream, batchQuery(next, filter, size))
       : await single(nats, stream, { seq: next, next_by_subj: filter });
     if (batch === "no_direct") {
       // The stream was made by others without direct access (or is not there): one by one, slower.
@@ -76,7 +78,7 @@ export async function readBatch(
   from: number,
   filter = ">",
 ): Promise<{ messages: Stored[]; isEnd: boolean }> {
-  const messages = await directBatch(nats, stream, from, filter, BATCH);
+  const messages = await directBatch(nats, stream, batchQuery(from, filter, BATCH));
   if (messages === "no_direct") {
     const one = await single(nats, stream, { seq: from, next_by_subj: filter });
     return { messages: one, isEnd: one.length === 0 };
@@ -110,6 +112,16 @@ export async function leaderLast(nats: Nats, stream: string, subject: string): P
   return (await single(nats, stream, { last_by_subj: subject }))[0];
 }
 
+/**
+ * The last messages of many subjects for one request, as any replica has them; at most {@link MOST_SUBJECTS}. Throws
+ * `no_stream` when the stream is not there, or knows no direct access.
+ */
+export async function lastOfMany(nats: Nats, stream: string, subjects: readonly string[]): Promise<Stored[]> {
+  const found = await directBatch(nats, stream, { multi_last: subjects });
+  if (found === "no_direct") throw fail("no_stream", `stream ${stream} is not there, or not read directly`);
+  return found;
+}
+
 /** Nothing also where the stream knows no direct access. */
 async function directGet(nats: Nats, stream: string, seq: number): Promise<Stored | undefined> {
   try {
@@ -128,13 +140,15 @@ async function directGet(nats: Nats, stream: string, seq: number): Promise<Store
   }
 }
 
-function directBatch(
-  nats: Nats,
-  stream: string,
-  seq: number,
-  filter: string,
-  size: number,
-): Promise<Stored[] | "no_direct"> {
+type BatchQuery =
+  | { seq: number; batch: number; max_bytes: number; next_by_subj: string }
+  | { multi_last: readonly string[] };
+
+function batchQuery(seq: number, filter: string, batch: number): BatchQuery {
+  return { seq, batch, max_bytes: BATCH_BYTES, next_by_subj: filter };
+}
+
+function directBatch(nats: Nats, stream: string, query: BatchQuery): Promise<Stored[] | "no_direct"> {
   return new Promise((resolve, reject) => {
     const found: Stored[] = [];
     const inbox = createInbox(nats.inboxPrefix);
@@ -168,7 +182,6 @@ function directBatch(
         );
       },
     });
-    const query = { seq, batch: size, max_bytes: BATCH_BYTES, next_by_subj: filter };
     nats.nc.publish(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify(query), { reply: inbox });
   });
 }

@@ -1,4 +1,5 @@
 // One example for each command, shown in its help.
+import type { Command } from "commander";
 
 const examples: Readonly<Record<string, string>> = {
   "groups plan": "groups plan -f groups.yaml",
@@ -38,7 +39,9 @@ const examples: Readonly<Record<string, string>> = {
   audit: "audit --action groups.apply --limit 20",
 };
 
-/** The example of a command, named by its words; nothing for one that only has commands below it. */
-export function exampleOf(command: string): string | undefined {
-  return examples[command];
+/** The example of a command, named by its words: one of ours, else its arguments and the flags it cannot do without. */
+export function exampleOf(name: string, command: Command): string {
+  const named = command.registeredArguments.map((one) => (one.required ? `<${one.name()}>` : ""));
+  const needed = command.options.map((one) => (one.mandatory ? one.flags : ""));
+  return examples[name] ?? [name, ...named, ...needed].filter(Boolean).join(" ");
 }

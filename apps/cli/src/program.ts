@@ -1,16 +1,11 @@
 // The commands, put together.
 import { Command, CommanderError, Option } from "commander";
 import { type Client, controlPlaneUrl, createClient, explain } from "./client.ts";
-import { addAccess } from "./commands/access.ts";
-import { addDlq } from "./commands/dlq.ts";
-import { addDoctor } from "./commands/doctor.ts";
-import { addGroups } from "./commands/groups.ts";
-import { addOrders } from "./commands/orders.ts";
-import { addJobs } from "./commands/jobs.ts";
-import { addMembers } from "./commands/members.ts";
-import { addVerify } from "./commands/verify.ts";
 import { exampleOf } from "./examples.ts";
+import { addCommands } from "./generate.ts";
 import { type Format, formats } from "./output.ts";
+import { procedures } from "./procedures.ts";
+import { refinements, topics } from "./refinements.ts";
 import { safe } from "./text.ts";
 
 /** Runs one command line (without program name) and gives the exit code. */
@@ -56,14 +51,8 @@ Exit codes:
   2  wrong use, or nobody there to be asked: nothing is changed`,
     )
     .exitOverride();
-  addGroups(program, client, format);
-  addMembers(program, client, format);
-  addOrders(program, client, format);
-  addDlq(program, client, format);
-  addJobs(program, client, format);
-  addDoctor(program, client, format);
-  addVerify(program, client, format);
-  addAccess(program, client, format);
+  for (const [name, about] of Object.entries(topics)) program.command(name).description(about);
+  addCommands(program, procedures, refinements, { client, format });
   return prepared(program);
 }
 
@@ -72,8 +61,8 @@ function prepared(command: Command, path = ""): Command {
   for (const child of command.commands) {
     const name = `${path} ${child.name()}`.trimStart();
     child.exitOverride();
-    const example = exampleOf(name);
-    if (example !== undefined) child.addHelpText("after", `\nExample: muster ${example}`);
+    if (child.commands.length === 0)
+      child.addHelpText("after", `\nExample: muster ${exampleOf(name, child)}`);
     prepared(child, name);
   }
   return command;

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { CliError, isPassing } from "./client.ts";
-import { type Format, print, printLine, textOf, type Told } from "./output.ts";
+import { type Format, printLine, textOf, type Told } from "./output.ts";
 import { cut, safeJson } from "./text.ts";
 
 const DEFAULT_SECONDS = 2;
@@ -11,23 +11,21 @@ const DEFAULT_SECONDS = 2;
 export type Watching = { watch?: boolean | undefined; every?: number | undefined };
 
 /** Adds `--watch` and `--every` to a command that looks. */
-export function addWatch(command: Command): Command {
-  return command
+export function addWatch(command: Command): void {
+  command
     .option("-w, --watch", `look again every ${DEFAULT_SECONDS} s, until Ctrl-C`)
     .option("--every <seconds>", "how often to look, with --watch", toSeconds);
 }
 
-/** Prints the answer, once or as often as is wanted. */
-export async function show<T>(
+/** Prints the answer, and again every so many seconds (2 by default), until Ctrl-C. */
+export async function watch<T>(
   format: Format,
-  { watch, every }: Watching,
+  every: number | undefined,
   ask: () => Promise<T>,
-  told: Told<T> | Told<T>["people"],
+  how: Told<T>,
 ): Promise<void> {
-  if (watch !== true && every !== undefined) throw new CliError("--every goes with --watch", 2);
+  // What is refused at once ends the command.
   const first = await ask();
-  if (watch !== true) return print(format, first, told);
-  const how = typeof told === "function" ? { people: told } : told;
   await again(
     (every ?? DEFAULT_SECONDS) * 1000,
     async (isFirst) => {

@@ -70,7 +70,7 @@ test("every procedure has a command that calls it", async () => {
   );
   expect(new Set(procedures).size).toBeGreaterThan(25);
   const called = new Set<string>();
-  for (const line of [...all.map(({ name }) => exampleOf(name) ?? ""), ...further])
+  for (const line of [...all.map(({ name, command }) => exampleOf(name, command)), ...further])
     for (const procedure of await calledBy(line)) called.add(procedure);
   expect([...called].filter((procedure) => !procedures.includes(procedure))).toEqual([]);
   const missing = [...new Set(procedures)].filter((procedure) => !called.has(procedure));
@@ -85,7 +85,7 @@ test.each(all.map(({ name, command }) => [name, command] as const))(
     command.configureOutput({ writeOut: (text) => (help += text) });
     command.outputHelp();
     expect(help).toMatch(new RegExp(`\nExample: muster ${name} ?`));
-    expect(await calledBy(exampleOf(name) ?? "")).toHaveLength(1);
+    expect(await calledBy(exampleOf(name, command))).toHaveLength(1);
   },
 );
 

@@ -47,10 +47,10 @@ test("list, count, totals, failures, show and export of the same letters", async
     { "Muster-Dlq-Error": "evil \x1b[31m", "Muster-Dlq-Language": "py" },
     "\x1b]0;owned\x07",
   );
-  const newest = await muster(["dlq", "list", "ORDERS", "--newest", "--limit", "1"]);
+  const newest = await muster(["dlq", "list", "ORDERS", "--order", "newest", "--limit", "1"]);
   expect(newest.out).toContain(hostile);
   const cursor = /--cursor (\S+)/.exec(newest.out)?.[1] ?? "";
-  const next = await muster(["dlq", "list", "ORDERS", "--newest", "--cursor", cursor, "-o", "json"]);
+  const next = await muster(["dlq", "list", "ORDERS", "--order", "newest", "--cursor", cursor, "-o", "json"]);
   expect((JSON.parse(next.out) as { items: unknown[] }).items).toHaveLength(3);
   const filters = [
     "--language",

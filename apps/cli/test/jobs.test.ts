@@ -131,9 +131,9 @@ test("ends with 1 when the job failed, and Ctrl-C leaves it running", async () =
 test("refuses wrong use, and says what is not there", async () => {
   for (const [args, told] of [
     [["create", "ORDERS"], "--all"],
-    [["create", "ORDERS", "--all", "--rate", "fast"], "no rate"],
-    [["create", "ORDERS", "--all", "--rate", "0"], "no rate"],
-    [["create", "ORDERS", "--all", "--canary", "-1"], "no whole number"],
+    [["create", "ORDERS", "--all", "--rate", "fast"], "--rate fast is no number"],
+    [["create", "ORDERS", "--all", "--rate", "0"], "--rate 0 is not 0.01 to 100000"],
+    [["create", "ORDERS", "--all", "--canary", "-1"], "--canary -1 is not 1 to 100"],
     [["show"], "missing"],
   ] as const)
     expect(await muster(["jobs", ...args])).toMatchObject({ code: 2, err: expect.stringContaining(told) });

@@ -1,71 +1,32 @@
-// muster tokens create | list | revoke, muster audit
-import type { Command } from "commander";
+// What the commands for who may do what, and who did what, have beyond their procedures.
 import { askToGoOn } from "../ask.ts";
-import type { Client } from "../client.ts";
-import { type Format, print } from "../output.ts";
+import type { Answer } from "../procedures.ts";
+import type { Refinements } from "../refinement.ts";
 import { list, table } from "../table.ts";
-import { toNumber } from "./numbers.ts";
 
-type Made = Awaited<ReturnType<Client["tokens"]["create"]["mutate"]>>;
-type Tokens = Awaited<ReturnType<Client["tokens"]["list"]["query"]>>;
-type Page = Awaited<ReturnType<Client["audit"]["list"]["query"]>>;
-type Role = Parameters<Client["tokens"]["create"]["mutate"]>[0]["role"];
+/** `muster tokens …`, `muster audit`. */
+export const access: Refinements = {
+  "tokens.create": { told: made },
+  "tokens.list": { told: tokenTable },
+  "tokens.revoke": {
+    extend: (command) => command.option("--yes", "without asking"),
+    prepare: async ({ input, options }) => {
+      await askToGoOn(`token ${input.id} will let nobody in any more, for good`, options["yes"] === true);
+      return input;
+    },
+    told: ({ id, revoked_at }) => `token ${id} is revoked since ${revoked_at}`,
+  },
+  "audit.list": {
+    words: "audit",
+    told: {
+      people: page,
+      items: ({ rows }) => rows,
+      more: ({ next }) => (next === undefined ? undefined : `--cursor ${next}`),
+    },
+  },
+};
 
-/** Adds the commands for who may do what, and who did what. */
-export function addAccess(program: Command, client: () => Client, format: () => Format): void {
-  const tokens = program.command("tokens").description("who may call the control plane");
-
-  tokens
-    .command("create")
-    .description("make a token; it is shown this once")
-    .requiredOption("--name <name>", "whose it is")
-    .requiredOption("--role <role>", "viewer, operator or admin")
-    .option("--expires-in-days <n>", "default: never", toNumber)
-    .action(async ({ name, role, expiresInDays }: { name: string; role: Role; expiresInDays?: number }) => {
-      const input = {
-        name,
-        role,
-        ...(expiresInDays === undefined ? {} : { expires_in_days: expiresInDays }),
-      };
-      print(format(), await client().tokens.create.mutate(input), made);
-    });
-
-  tokens
-    .command("list")
-    .description("all tokens, without what they are made of")
-    .action(async () => print(format(), await client().tokens.list.query(), tokenTable));
-
-  tokens
-    .command("revoke")
-    .description("end a token at once")
-    .argument("<id>")
-    .option("--yes", "without asking")
-    .action(async (id: string, { yes }: { yes?: boolean }) => {
-      await askToGoOn(`token ${id} will let nobody in any more, for good`, yes);
-      print(
-        format(),
-        await client().tokens.revoke.mutate({ id }),
-        ({ revoked_at }) => `token ${id} is revoked since ${revoked_at}`,
-      );
-    });
-
-  program
-    .command("audit")
-    .description("who did what, and who was not let; the newest first")
-    .option("--limit <n>", "rows, 500 at most", toNumber, 50)
-    .option("--cursor <n>", "older than this row", toNumber)
-    .option("--action <action>", "for example groups.apply")
-    .option("--actor <id>", "the id of a token")
-    .action(async (options: { limit: number; cursor?: number; action?: string; actor?: string }) =>
-      print(format(), await client().audit.list.query(options), {
-        people: page,
-        items: ({ rows }) => rows,
-        more: ({ next }) => (next === undefined ? undefined : `--cursor ${next}`),
-      }),
-    );
-}
-
-function made({ token, id, name, role, expires_at }: Made): string {
+function made({ token, id, name, role, expires_at }: Answer<"tokens.create">): string {
   return `${list([
     ["token", token],
     ["id", id],
@@ -75,7 +36,7 @@ function made({ token, id, name, role, expires_at }: Made): string {
   ])}\n\nIt is shown this once: keep it, and set MUSTER_TOKEN.`;
 }
 
-function tokenTable(tokens: Tokens): string {
+function tokenTable(tokens: Answer<"tokens.list">): string {
   return table(
     ["id", "name", "role", "created", "last used", "ends"],
     tokens.map(({ id, name, role, created_at, last_used_at, expires_at, revoked_at }) => [
@@ -89,7 +50,7 @@ function tokenTable(tokens: Tokens): string {
   );
 }
 
-function page({ rows, next }: Page): string {
+function page({ rows, next }: Answer<"audit.list">): string {
   if (rows.length === 0) return "no rows";
   const lines = table(
     ["row", "at", "who", "action", "outcome", "code", "input"],

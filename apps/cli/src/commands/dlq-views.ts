@@ -1,11 +1,9 @@
 // Dead letters for people.
-import type { Client } from "../client.ts";
+import type { Answer } from "../procedures.ts";
 import { list, table } from "../table.ts";
 import { safe } from "../text.ts";
 
-type Of<K extends "list" | "count" | "totals" | "failures" | "get"> = Awaited<
-  ReturnType<Client["deadLetters"][K]["query"]>
->;
+type Of<K extends "list" | "count" | "totals" | "failures" | "get"> = Answer<`deadLetters.${K}`>;
 
 /** A page of the list. */
 export function page({ items, next_cursor, index }: Of<"list">): string {

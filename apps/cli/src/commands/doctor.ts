@@ -1,29 +1,24 @@
-// muster doctor
-import type { Command } from "commander";
-import type { Client } from "../client.ts";
-import { endWithFailure, type Format, print } from "../output.ts";
+// What the doctor's command has beyond its procedure.
+import type { Answer } from "../procedures.ts";
+import type { Refinements } from "../refinement.ts";
 import { cut, safe } from "../text.ts";
 
-type Report = Awaited<ReturnType<Client["doctor"]["query"]>>;
-
-/** Adds the doctor: exit code 1 where it finds an error, with --strict also for a warning. */
-export function addDoctor(program: Command, client: () => Client, format: () => Format): void {
-  program
-    .command("doctor")
-    .description("what is not as it should be in streams, groups and members; exit code 1 for an error")
-    .option("--stream <name>", "only this stream and its groups")
-    .option("--strict", "exit code 1 for a warning too")
-    .addHelpText("after", "\n`./muster doctor tools` looks at this machine instead.")
-    .action(async ({ stream, strict }: { stream?: string; strict?: boolean }) => {
-      const report = await client().doctor.query(stream === undefined ? {} : { stream });
-      print(format(), report, { people: words, items: ({ findings }) => findings });
-      if (report.errors > 0 || (strict === true && report.warnings > 0)) endWithFailure();
-    });
-}
+/** `muster doctor`. */
+export const doctor: Refinements = {
+  doctor: {
+    note: "Exit code 1 for an error",
+    extend: (command) =>
+      command
+        .option("--strict", "exit code 1 for a warning too")
+        .addHelpText("after", "\n`./muster doctor tools` looks at this machine instead."),
+    told: { people: words, items: ({ findings }) => findings },
+    isFailure: ({ errors, warnings }, { strict }) => errors > 0 || (strict === true && warnings > 0),
+  },
+};
 
 const MOST = 2000;
 
-function words({ findings, errors, warnings, notes, looked_at, unseen }: Report): string {
+function words({ findings, errors, warnings, notes, looked_at, unseen }: Answer<"doctor">): string {
   const blocks = findings.map(({ severity, id, stream, group, evidence, reason, fix }) =>
     [
       `${severity}  ${id}  ${group === undefined ? stream : `${group} of ${stream}`}`,

@@ -1,9 +1,9 @@
 // Groups for people.
-import type { Client } from "../client.ts";
+import type { Answer } from "../procedures.ts";
 import { list, table } from "../table.ts";
 
-type Lines = Awaited<ReturnType<Client["groups"]["list"]["query"]>>;
-type View = Awaited<ReturnType<Client["groups"]["get"]["query"]>>;
+type Lines = Answer<"groups.list">;
+type View = Answer<"groups.get">;
 
 /** Groups as a table. */
 export function lines(groups: Lines): string {

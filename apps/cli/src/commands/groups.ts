@@ -1,63 +1,68 @@
-// muster groups plan | apply | list | get, and those of steer.ts
+// What the commands that make groups and look at them have beyond their procedures.
 import type { Command } from "commander";
-import type { Client } from "../client.ts";
-import { endWithFailure, type Format, print } from "../output.ts";
-import { addWatch, show, type Watching } from "../watch.ts";
-import { type FileOptions, inputOf, withGroupFile } from "./group-input.ts";
+import { endWithFailure, print } from "../output.ts";
+import type { Refinements, Run } from "../refinement.ts";
+import { inputOf } from "./group-input.ts";
 import { lines, view } from "./group-views.ts";
 import { applied, appliedAll, planned, plannedAll } from "./plan-words.ts";
-import { addSteering } from "./steer.ts";
 
-/** Adds the commands for groups. */
-export function addGroups(program: Command, client: () => Client, format: () => Format): void {
-  const groups = program.command("groups").description("make groups and look at them");
+/** From a file: its spec is no flag, and what stands beside it is one without a name before it. */
+const fromFile = {
+  flags: { spec: false, stream: "" },
+  extend: (command: Command) =>
+    command.requiredOption(
+      "-f, --file <file>",
+      "a group, or several under groups or as YAML documents, as YAML or JSON; - reads standard input",
+    ),
+} as const;
 
-  withGroupFile(groups.command("plan"))
-    .description("what apply would do, without doing it; refuses what apply refuses")
-    .action((options: FileOptions) => plan(client, format(), options));
+/** `muster groups plan`, `apply`, `list` and `get`. */
+export const groups: Refinements = {
+  "groups.plan": {
+    ...fromFile,
+    summary: "what apply would do, without doing it",
+    note: "Refuses what apply refuses",
+    action: plan,
+  },
+  "groups.planAll": "groups plan",
+  "groups.apply": {
+    ...fromFile,
+    summary: "make groups, or change them",
+    note: "Repeated, it changes nothing. Exit code 1 when one is not made",
+    extend: (command) => fromFile.extend(command).option("--dry-run", "as plan"),
+    action: (run) => (run.options["dryRun"] === true ? plan(run) : apply(run)),
+  },
+  "groups.applyAll": "groups apply",
+  "groups.list": { told: lines },
+  "groups.get": { told: view },
+};
 
-  withGroupFile(groups.command("apply"))
-    .description("make groups, or change them; safe to repeat. Exit code 1 when one is not made")
-    .option("--dry-run", "as plan")
-    .action((options: FileOptions & { dryRun?: boolean }) =>
-      options.dryRun === true ? plan(client, format(), options) : apply(client, format(), options),
-    );
+type FromFile = Run<"groups.plan"> | Run<"groups.apply">;
 
-  addWatch(groups.command("list"))
-    .description("all groups: members, and how far behind each is")
-    .action((options: Watching) => show(format(), options, () => client().groups.list.query(), lines));
-
-  addWatch(groups.command("get"))
-    .description("one group: its spec, its members, its figures")
-    .argument("<stream>")
-    .argument("<group>")
-    .action((stream: string, group: string, options: Watching) =>
-      show(format(), options, () => client().groups.get.query({ stream, group }), view),
-    );
-  addSteering(groups, client, format);
-}
-
-async function plan(client: () => Client, format: Format, options: FileOptions): Promise<void> {
-  const input = await inputOf(options);
+async function plan({ client, format, input: flags, options }: FromFile): Promise<void> {
+  const input = await inputOf(options["file"] as string, flags);
   if (input.type === "one")
-    return print(format, await client().groups.plan.mutate(input.input), {
+    return print(format, await client.groups.plan.mutate(input.input), {
       people: planned,
       items: ({ changes }) => changes,
     });
-  print(format, await client().groups.planAll.mutate(input.input), {
+  print(format, await client.groups.planAll.mutate(input.input), {
     people: plannedAll,
-    items: ({ shared, groups }) => [...shared, ...groups],
+    items: ({ shared, groups: each }) => [...shared, ...each],
   });
 }
 
-async function apply(client: () => Client, format: Format, options: FileOptions): Promise<void> {
-  const input = await inputOf(options);
+async function apply({ client, format, input: flags, options }: FromFile): Promise<void> {
+  const input = await inputOf(options["file"] as string, flags);
   if (input.type === "one")
-    return print(format, await client().groups.apply.mutate(input.input), {
+    return print(format, await client.groups.apply.mutate(input.input), {
       people: applied,
       items: ({ changes }) => changes,
     });
-  const answer = await client().groups.applyAll.mutate(input.input);
-  print(format, answer, { people: appliedAll, items: ({ shared, groups }) => [...shared, ...groups] });
+  const answer = await client.groups.applyAll.mutate(input.input);
+  print(format, answer, {
+    people: appliedAll,
+    items: ({ shared, groups: each }) => [...shared, ...each],
+  });
   if (!answer.ok) endWithFailure();
 }

@@ -1,12 +1,12 @@
 // Jobs for people.
-import type { Client } from "../client.ts";
+import type { Answer } from "../procedures.ts";
 import { list, table } from "../table.ts";
 import { safe } from "../text.ts";
 
 /** A job as the control plane tells it. */
-export type Job = Awaited<ReturnType<Client["jobs"]["get"]["query"]>>;
+export type Job = Answer<"jobs.get">;
 
-type Outcomes = Awaited<ReturnType<Client["jobs"]["outcomes"]["query"]>>;
+type Outcomes = Answer<"jobs.outcomes">;
 
 /** Whether nothing more happens to it. */
 export function isOver({ state }: Job): boolean {

@@ -1,62 +1,61 @@
-// muster orders publish | get
+// What the commands for orders have beyond their procedures.
 import type { Command } from "commander";
-import { type Client, CliError } from "../client.ts";
+import { CliError } from "../client.ts";
 import { readJsonItems } from "../input.ts";
-import { endWithFailure, type Format, print } from "../output.ts";
+import { endWithFailure, print } from "../output.ts";
+import type { Answer, Input } from "../procedures.ts";
+import type { Refinements, Run } from "../refinement.ts";
 import { table } from "../table.ts";
 
-type PublishInput = Parameters<Client["orders"]["publish"]["mutate"]>[0];
-type Published = Awaited<ReturnType<Client["orders"]["publish"]["mutate"]>>;
-type Order = Awaited<ReturnType<Client["orders"]["get"]["query"]>>;
+type Published = Answer<"orders.publish">;
 
 // Below the control plane's body limit of 1 MiB.
 const MAX_REQUEST_BYTES = 768 * 1024;
 const MAX_ITEMS = 10_000;
 
-/** Adds the commands for orders. */
-export function addOrders(program: Command, client: () => Client, format: () => Format): void {
-  const orders = program.command("orders").description("publish order events, see what became of them");
+/** `muster orders …`. */
+export const orders: Refinements = {
+  "orders.publish": {
+    note: "Exit code 1 when one is not taken",
+    // Too many for the command line; they come from a file, or one by its parts.
+    flags: { orders: false },
+    extend,
+    action: publish,
+  },
+  "orders.get": { told: { people: order, items: ({ events }) => events } },
+};
 
-  orders
-    .command("publish")
-    .description("publish events; exit code 1 when one is not taken")
+function extend(command: Command): void {
+  command
     .option(
       "-f, --file <file>",
       "orders as JSON (one, an array, or one a line), or {event, order, event_id}; - reads standard input",
     )
     .option("--event <event>", "created, updated or shipped", "created")
-    .option("--stream <stream>", "refuse unless this stream takes them")
     .option("--event-id <id>", "instead of <order id>.<event>")
     .option("--id <id>", "the order's id")
     .option("--customer <customer>")
     .option("--amount <n>")
     .option("--status <status>", "pending, confirmed, shipped, delivered or cancelled", "pending")
-    .option("--created-at <time>", "RFC 3339, UTC; now unless given")
-    .action(async (options: PublishOptions) => {
-      const answer = await publishAll(client(), await itemsOf(options), options.stream);
-      print(format(), answer, { people: published, items: ({ outcomes }) => outcomes });
-      if (answer.outcomes.some(({ outcome }) => outcome === "invalid" || outcome === "failed"))
-        endWithFailure();
-    });
+    .option("--created-at <time>", "RFC 3339, UTC; now unless given");
+}
 
-  orders
-    .command("get")
-    .description("what became of an order's events in a group")
-    .argument("<stream>")
-    .argument("<group>")
-    .argument("<id>", "the order's id")
-    .action(async (stream: string, group: string, id: string) =>
-      print(format(), await client().orders.get.query({ stream, group, id }), {
-        people: order,
-        items: ({ events }) => events,
-      }),
-    );
+async function publish({ format, input, options, call }: Run<"orders.publish">): Promise<void> {
+  const all: Published = { counts: {}, outcomes: [] };
+  for (const some of requests(await itemsOf(options as PublishOptions))) {
+    const offset = all.outcomes.length;
+    const answer = await call({ ...input, orders: some });
+    all.outcomes.push(...answer.outcomes.map((outcome) => ({ ...outcome, index: outcome.index + offset })));
+    for (const [outcome, count] of Object.entries(answer.counts))
+      all.counts[outcome] = (all.counts[outcome] ?? 0) + count;
+  }
+  print(format, all, { people: published, items: ({ outcomes }) => outcomes });
+  if (all.outcomes.some(({ outcome }) => outcome === "invalid" || outcome === "failed")) endWithFailure();
 }
 
 type PublishOptions = {
   file?: string;
   event: string;
-  stream?: string;
   eventId?: string;
   id?: string;
   customer?: string;
@@ -65,7 +64,7 @@ type PublishOptions = {
   createdAt?: string;
 };
 
-type Item = PublishInput["orders"][number];
+type Item = Input<"orders.publish">["orders"][number];
 
 async function itemsOf(options: PublishOptions): Promise<Item[]> {
   const event = options.event as Item["event"];
@@ -87,21 +86,6 @@ async function itemsOf(options: PublishOptions): Promise<Item[]> {
 
 function isItem(document: unknown): document is Item {
   return typeof document === "object" && document !== null && "order" in document && "event" in document;
-}
-
-async function publishAll(client: Client, items: Item[], stream: string | undefined): Promise<Published> {
-  const all: Published = { counts: {}, outcomes: [] };
-  for (const orders of requests(items)) {
-    const offset = all.outcomes.length;
-    const answer = await client.orders.publish.mutate({
-      orders,
-      ...(stream === undefined ? {} : { stream }),
-    });
-    all.outcomes.push(...answer.outcomes.map((outcome) => ({ ...outcome, index: outcome.index + offset })));
-    for (const [outcome, count] of Object.entries(answer.counts))
-      all.counts[outcome] = (all.counts[outcome] ?? 0) + count;
-  }
-  return all;
 }
 
 function* requests(items: Item[]): Generator<Item[]> {
@@ -138,7 +122,7 @@ function published({ counts, outcomes }: Published): string {
   return `${table(["item", "event id", "outcome", "stream", "seq", "why"], rows)}\n\n${total}`;
 }
 
-function order({ events }: Order): string {
+function order({ events }: Answer<"orders.get">): string {
   return table(
     ["event", "event id", "status", "by", "at", "messages", "result or reason"],
     events.map((event) => [

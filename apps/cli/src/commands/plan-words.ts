@@ -1,12 +1,12 @@
 // Plans in words: what would be made or changed, field by field; and what an apply has done.
-import type { Client } from "../client.ts";
+import type { Answer } from "../procedures.ts";
 import { table } from "../table.ts";
 import { safe } from "../text.ts";
 
-type Plan = Awaited<ReturnType<Client["groups"]["plan"]["mutate"]>>;
-type PlanAll = Awaited<ReturnType<Client["groups"]["planAll"]["mutate"]>>;
-type Applied = Awaited<ReturnType<Client["groups"]["apply"]["mutate"]>>;
-type AppliedAll = Awaited<ReturnType<Client["groups"]["applyAll"]["mutate"]>>;
+type Plan = Answer<"groups.plan">;
+type PlanAll = Answer<"groups.planAll">;
+type Applied = Answer<"groups.apply">;
+type AppliedAll = Answer<"groups.applyAll">;
 type Changes = Plan["changes"];
 
 /** The plan of a group for people; what stays as it is, is left out. */

@@ -1,29 +1,21 @@
-// muster verify <stream> <group>
-import type { Command } from "commander";
-import type { Client } from "../client.ts";
-import { endWithFailure, type Format, print } from "../output.ts";
+// What the command that closes a group's account has beyond its procedure.
+import type { Answer } from "../procedures.ts";
+import type { Refinements } from "../refinement.ts";
 import { list } from "../table.ts";
 import { safe } from "../text.ts";
 
-type Verified = Awaited<ReturnType<Client["verify"]["query"]>>;
+/** `muster verify`. */
+export const verify: Refinements = {
+  verify: {
+    note: "Reads all that the group ever settled: minutes for millions. Exit code 1 unless all are found",
+    // It reads all of a group; again and again would be for nothing.
+    isWatched: false,
+    told: verified,
+    isFailure: ({ ok }) => !ok,
+  },
+};
 
-/** Adds the command that closes a group's account. */
-export function addVerify(program: Command, client: () => Client, format: () => Format): void {
-  program
-    .command("verify")
-    .description(
-      "close the account of a group: where every accepted event is; exit code 1 unless all are found",
-    )
-    .argument("<stream>")
-    .argument("<group>")
-    .action(async (stream: string, group: string) => {
-      const answer = await client().verify.query({ stream, group });
-      print(format(), answer, verified);
-      if (!answer.ok) endWithFailure();
-    });
-}
-
-function verified({ terms, lost, no_account, cannot_see }: Verified): string {
+function verified({ terms, lost, no_account, cannot_see }: Answer<"verify">): string {
   const account = list([
     ["accepted", terms.accepted],
     ["= done", terms.done],

@@ -12,7 +12,7 @@ const MAX_BYTES = 4 * 1024 * 1024;
 
 export const ExportQuery = Selected.extend({
   cursor: Cursor.optional(),
-  limit: z.int().min(1).max(1000).default(500),
+  limit: z.int().min(1).max(1000).default(500).describe("At most so many on a page"),
 });
 
 /** Each item is a letter by itself: written one a line they are the export. */

@@ -28,7 +28,9 @@ export const Failure = z.strictObject({
 });
 export type Failure = z.infer<typeof Failure>;
 
-export const FailuresQuery = Selected.extend({ limit: z.int().min(1).max(500).default(50) });
+export const FailuresQuery = Selected.extend({
+  limit: z.int().min(1).max(500).default(50).describe("At most so many"),
+});
 
 /** The largest first. `more`: failure groups that the limit left out. */
 export const Failures = z

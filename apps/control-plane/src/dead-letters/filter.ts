@@ -7,8 +7,8 @@ const text = (max: number) => z.string().min(1).max(max);
 /** Every field that is given has to match; none: all dead letters of the stream. */
 export const DeadLetterFilter = z.strictObject({
   group: text(60).optional().describe("The group that failed them"),
-  reason: DeadLetterReason.optional(),
-  language: text(60).optional().describe("Of the member that gave up"),
+  reason: DeadLetterReason.optional().describe("Why it is dead"),
+  language: text(60).optional().describe("Of the member that gave up: ts, go, py"),
   version: text(1024).optional().describe("Of the application of that member"),
   error: text(256)
     .optional()
@@ -31,7 +31,7 @@ export const DeadLetterFilter = z.strictObject({
     .string()
     .regex(/^[0-9a-f]{16}$/, "must be 16 hex characters, as `failures` gives them")
     .optional()
-    .describe("Of its failure group"),
+    .describe("Of one failure group, as `failures` gives it"),
 });
 export type DeadLetterFilter = z.infer<typeof DeadLetterFilter>;
 

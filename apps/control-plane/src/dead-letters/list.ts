@@ -22,7 +22,7 @@ export const ListQuery = Selected.extend({
     .default("oldest")
     .describe("Which come first, by their place in the stream"),
   cursor: Cursor.optional(),
-  limit: z.int().min(1).max(500).default(100),
+  limit: z.int().min(1).max(500).default(100).describe("At most so many on a page"),
 });
 
 /** Without `next_cursor` it is the last one. */

@@ -7,13 +7,16 @@ import { readMembers } from "./members.ts";
 
 /** Which members, and where the page begins. */
 export const MembersQuery = z.strictObject({
-  stream: z.string().optional(),
+  stream: z.string().optional().describe("Only this stream"),
   group: z.string().optional().describe("Of the stream that is given"),
-  language: z.string().max(60).optional(),
+  language: z.string().max(60).optional().describe("Of the member: ts, go, py"),
   state: MemberRecord.shape.state.optional(),
-  degraded: z.boolean().optional().describe("Only those that are, or only those that are not"),
+  degraded: z
+    .boolean()
+    .optional()
+    .describe("Only those whose ledger, records or dead letters are out of reach; false: only the others"),
   cursor: z.string().max(200).optional().describe("The next_cursor of the page before, with the same filter"),
-  limit: z.int().min(1).max(500).default(100),
+  limit: z.int().min(1).max(500).default(100).describe("At most so many on a page"),
 });
 
 /** Without `next_cursor` it is the last one. */

@@ -19,7 +19,7 @@ export const OutcomesQuery = z.strictObject({
     .regex(/^[0-9]{1,16}-[0-9]{1,16}$/, "must be the next_cursor of a page")
     .optional()
     .describe("The next_cursor of the page before"),
-  limit: z.int().min(1).max(500).default(100),
+  limit: z.int().min(1).max(500).default(100).describe("At most so many on a page"),
 });
 export type OutcomesQuery = z.infer<typeof OutcomesQuery>;
 

@@ -12,9 +12,9 @@ export const tokens = router({
   create: admin
     .input(
       z.strictObject({
-        name: z.string().min(1).max(100),
-        role: z.enum(roles),
-        expires_in_days: z.number().positive().max(3650).optional(),
+        name: z.string().min(1).max(100).describe("Whose it is"),
+        role: z.enum(roles).describe("What it may: look, steer, or make and delete"),
+        expires_in_days: z.number().positive().max(3650).optional().describe("Without it, it never expires"),
       }),
     )
     .output(CreatedToken)
@@ -38,10 +38,10 @@ export const audit = router({
   list: operator
     .input(
       z.strictObject({
-        limit: z.int().min(1).max(500).default(50),
-        cursor: z.int().min(1).optional(),
-        action: z.string().max(100).optional(),
-        actor: z.string().max(100).optional(),
+        limit: z.int().min(1).max(500).default(50).describe("At most so many rows"),
+        cursor: z.int().min(1).optional().describe("Rows older than this one"),
+        action: z.string().max(100).optional().describe("A procedure, for example groups.apply"),
+        actor: z.string().max(100).optional().describe("The id of a token"),
       }),
     )
     .output(AuditPage)

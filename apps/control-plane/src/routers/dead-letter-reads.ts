@@ -30,7 +30,7 @@ export const deadLetterReads = {
     .query(({ ctx, input }) => countDeadLetters(ctx.nats.current(), input)),
 
   totals: viewer
-    .input(z.strictObject({ stream: z.string(), group: z.string().optional() }))
+    .input(z.strictObject({ stream: z.string(), group: z.string().optional().describe("Only this group") }))
     .output(Totals)
     .query(({ ctx, input }) => totalsOf(ctx.nats.current(), input)),
 

@@ -10,20 +10,22 @@ import { deadLetterReads } from "./dead-letter-reads.ts";
 
 const Id = z.string().min(1).max(1100);
 
+const Force = z.boolean().optional().describe("Also what was replayed 3 times");
+
 const ReplayById = z.strictObject({
   stream: z.string(),
   id: Id,
-  force: z.boolean().optional(),
-  as_event_id: EventId.optional(),
+  force: Force,
+  as_event_id: EventId.optional().describe("Send it as an event of its own; the only way for a conflict"),
   edit: Edit.optional(),
 });
 
 const ReplayByFilter = z.strictObject({
   stream: z.string(),
   filter: DeadLetterFilter,
-  limit: z.int().min(1).max(10_000).default(1000),
-  force: z.boolean().optional(),
-  dry_run: z.boolean().optional(),
+  limit: z.int().min(1).max(10_000).default(1000).describe("At most so many"),
+  force: Force,
+  dry_run: z.boolean().optional().describe("Say what would happen, and send nothing"),
 });
 
 /** Dead letters: a page of them, one in full, out of the way and back, back to work. */

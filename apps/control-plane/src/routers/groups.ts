@@ -17,9 +17,15 @@ import { admin, operator, reader, viewer } from "../trpc.ts";
 
 const Name = z.strictObject({ stream: z.string(), group: z.string() });
 
+const DryRun = z.boolean().default(false).describe("Say what it would do, and change nothing");
+
 const ResetTo = z.union([
-  z.strictObject({ sequence: z.int().min(1) }),
-  z.strictObject({ time: z.iso.datetime({ offset: true }) }),
+  z.strictObject({ sequence: z.int().min(1).describe("The first message to get") }),
+  z.strictObject({
+    time: z.iso
+      .datetime({ offset: true })
+      .describe("The first message to get is the first stored then or later"),
+  }),
 ]);
 
 /**
@@ -79,7 +85,7 @@ export const groups = {
     .mutation(({ ctx, input }) => pauseGroup(ctx.nats.current(), input.stream, input.group, false)),
 
   reset: admin
-    .input(Name.extend({ to: ResetTo, dry_run: z.boolean().default(false) }))
+    .input(Name.extend({ to: ResetTo, dry_run: DryRun }))
     .output(Reset)
     .mutation(({ ctx, input: { stream, group, to, dry_run } }) =>
       resetGroup(ctx.nats.current(), stream, group, to, dry_run),
@@ -88,9 +94,9 @@ export const groups = {
   delete: admin
     .input(
       Name.extend({
-        confirm: z.string().optional(),
-        dry_run: z.boolean().default(false),
-        force: z.boolean().default(false),
+        confirm: z.string().optional().describe("The group's name once more"),
+        dry_run: DryRun,
+        force: z.boolean().default(false).describe("Also while members live"),
       }),
     )
     .output(Removal)
@@ -100,7 +106,14 @@ export const groups = {
 
   /** Server-sent events; what was there when it began is told first. */
   events: viewer
-    .input(z.strictObject({ stream: z.string().optional(), group: z.string().optional() }).default({}))
+    .input(
+      z
+        .strictObject({
+          stream: z.string().optional().describe("Only this stream"),
+          group: z.string().optional().describe("Only the groups of that name"),
+        })
+        .default({}),
+    )
     .subscription(({ ctx, input, signal }) => {
       if (input.stream !== undefined) checkName("stream", input.stream);
       if (input.group !== undefined) checkName("group", input.group);

@@ -18,14 +18,22 @@ export const jobs = router({
     ),
 
   list: viewer
-    .input(z.strictObject({ limit: z.int().min(1).max(500).default(50) }).default({ limit: 50 }))
+    .input(
+      z
+        .strictObject({ limit: z.int().min(1).max(500).default(50).describe("At most so many") })
+        .default({ limit: 50 }),
+    )
     .output(z.array(JobView))
     .query(async ({ ctx, input }) =>
       (await listJobs(ctx.nats.current())).slice(0, input.limit).map(({ job }) => viewOf(job)),
     ),
 
   get: viewer
-    .input(Id.extend({ count_since: z.boolean().default(false) }))
+    .input(
+      Id.extend({
+        count_since: z.boolean().default(false).describe("Count what became dead since it began, too"),
+      }),
+    )
     .output(JobView)
     .query(async ({ ctx, input }) => {
       const nats = ctx.nats.current();

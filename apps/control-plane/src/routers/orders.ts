@@ -15,7 +15,12 @@ const Item = z.strictObject({
 export const orders = router({
   publish: operator
     .meta({ role: "operator", isPrivate: true })
-    .input(z.strictObject({ stream: z.string().optional(), orders: z.array(Item).min(1).max(10_000) }))
+    .input(
+      z.strictObject({
+        stream: z.string().optional().describe("Refuse unless this stream takes them"),
+        orders: z.array(Item).min(1).max(10_000),
+      }),
+    )
     .output(OrdersReport)
     .mutation(({ ctx, input }) => {
       if (input.stream !== undefined) checkStream(input.stream);

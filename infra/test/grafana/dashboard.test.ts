@@ -5,11 +5,12 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { fleetDashboard } from "../../grafana/src/dashboard.ts";
 import { unknownIn } from "../live/exposition.ts";
-import { type Fleet, startFleet } from "../live/fleet.ts";
+import type { Fleet } from "../live/fleet.ts";
 import { exported, made } from "../live/known.ts";
 import { filledIn, linesOf, panels } from "../live/panels.ts";
 import { prometheusMissing } from "../live/programs.ts";
-import { type Prometheus, startPrometheus } from "../live/prometheus.ts";
+import type { Prometheus } from "../live/prometheus.ts";
+import { startWatched, type Watched } from "../live/watched.ts";
 import { readRules } from "../live/rules.ts";
 import { until } from "../live/until.ts";
 
@@ -41,19 +42,14 @@ test("Grafana is given the dashboard's folder, and a Prometheus as it scrapes", 
 });
 
 describe.skipIf(missing !== undefined)(`the dashboard on a fleet ${missing ?? ""}`, () => {
+  let watched: Watched;
   let fleet: Fleet;
   let prometheus: Prometheus;
   beforeAll(async () => {
-    fleet = await startFleet();
-    prometheus = await startPrometheus(
-      { "muster-control-plane": fleet.controlPlanes, "muster-workers": fleet.workers },
-      fleet.token,
-    );
+    watched = await startWatched();
+    ({ fleet, prometheus } = watched);
   });
-  afterAll(async () => {
-    await prometheus?.[Symbol.asyncDispose]();
-    await fleet?.[Symbol.asyncDispose]();
-  });
+  afterAll(() => watched?.[Symbol.asyncDispose]());
 
   test("names no series and no label that is not there", async () => {
     const known = new Map([...(await exported(fleet)), ...made(await readRules())]);

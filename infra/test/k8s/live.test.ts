@@ -2,9 +2,10 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { type Fleet, group, startFleet, stream } from "../live/fleet.ts";
+import { type Fleet, group, stream } from "../live/fleet.ts";
 import { prometheusDir, prometheusMissing, promtool } from "../live/programs.ts";
-import { type Prometheus, startPrometheus } from "../live/prometheus.ts";
+import type { Prometheus } from "../live/prometheus.ts";
+import { startWatched, type Watched } from "../live/watched.ts";
 import { until } from "../live/until.ts";
 import { build, deploymentsOf, k8sDir, type Resource, resourcesOf } from "./manifests.ts";
 import { findTools } from "./tools.ts";
@@ -19,21 +20,16 @@ type Jobs = { scrape_configs: { job_name: string; dns_sd_configs: { names: strin
 
 describe.skipIf(missing !== undefined)(`the manifests beside a fleet ${missing ?? ""}`, () => {
   const resources = new Map<string, Resource[]>();
+  let watched: Watched;
   let fleet: Fleet;
   let prometheus: Prometheus;
   beforeAll(async () => {
     for (const root of ["base", "overlays/hpa", "overlays/keda"])
       resources.set(root, resourcesOf(await build(tools?.kustomize ?? "", root)));
-    fleet = await startFleet();
-    prometheus = await startPrometheus(
-      { "muster-control-plane": fleet.controlPlanes, "muster-workers": fleet.workers },
-      fleet.token,
-    );
+    watched = await startWatched();
+    ({ fleet, prometheus } = watched);
   });
-  afterAll(async () => {
-    await prometheus?.[Symbol.asyncDispose]();
-    await fleet?.[Symbol.asyncDispose]();
-  });
+  afterAll(() => watched?.[Symbol.asyncDispose]());
 
   test("probes ask for what the processes answer", async () => {
     for (const [name, { containers }] of deploymentsOf(resources.get("base") ?? [])) {

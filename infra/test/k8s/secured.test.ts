@@ -1,21 +1,15 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  checkoutRoot,
-  controlPlaneCommand,
-  languages,
-  type Proc,
-  startProcess,
-  workerCommand,
-} from "@muster/testkit";
+import { checkoutRoot, languages, startProcess, workerCommand } from "@muster/testkit";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { ask, patienceMs, startSecured } from "../nats/secured.ts";
+import { applyGroup, billing, readyControlPlane, startControlPlane } from "../live/processes.ts";
+import { patienceMs } from "../live/until.ts";
+import { startSecured } from "../nats/secured.ts";
 import { build, deploymentsOf, k8sDir, resourcesOf } from "./manifests.ts";
 import { findTools } from "./tools.ts";
 
 const { tools, missing } = await findTools();
-const group = { stream: "ORDERS", group: "billing" };
 
 test("the chart's values name every key of the accounts", async () => {
   const accounts = await readFile(join(checkoutRoot, "infra/nats/accounts.conf"), "utf8");
@@ -30,7 +24,7 @@ test("the chart's values name every key of the accounts", async () => {
 describe.skipIf(tools === undefined)(`the secured overlay ${missing ?? ""}`, () => {
   test("has what processes need to log in and to work in their accounts", async () => {
     const deployments = deploymentsOf(resourcesOf(await build(tools?.kustomize ?? "", "overlays/secured")));
-    await using nats = await startSecured({ groups: [group] });
+    await using nats = await startSecured({ groups: [billing] });
     await using stack = new AsyncDisposableStack();
 
     /** The variables of the manifest; what they name in a pod is elsewhere on this machine. */
@@ -47,21 +41,16 @@ describe.skipIf(tools === undefined)(`the secured overlay ${missing ?? ""}`, () 
       const { NATS_NKEY = "", NATS_CA = "" } = files;
       return { ...env, NATS_URL: nats.url, NATS_NKEY, NATS_CA, DATABASE_URL: "", ...here };
     };
-    const start = (name: string, argv: readonly string[], env: Record<string, string>): Proc =>
-      stack.use(startProcess(name, argv, env));
-
     const off = { MUSTER_HOST: "127.0.0.1", MUSTER_PORT: "0", MUSTER_AUTH: "off" };
-    const plane = start("control plane", controlPlaneCommand(), envOf("control-plane", "MUSTER", off));
-    const { url } = JSON.parse(await plane.waitForLine(/"listening"/, patienceMs)) as { url: string };
-    await plane.waitForLine(/"connected"/, patienceMs);
-    await ask(url, "PUT", `/streams/${group.stream}/groups/${group.group}`, {
-      spec: { contracts: ["order.v1"], subjects: ["orders.>"] },
-    });
+    const plane = stack.use(startControlPlane(envOf("control-plane", "MUSTER", off)));
+    await applyGroup(await readyControlPlane(plane), billing, { subjects: ["orders.>"] });
     for (const language of languages) {
-      const { argv, env } = workerCommand(language);
       const here = { WORKER_ID: `${language}-1`, MUSTER_HTTP_HOST: "127.0.0.1", MUSTER_HTTP_PORT: "0" };
       const own = envOf(`worker-${language}`, "WORKERS_ORDERS_billing", here);
-      await start(`worker ${language}`, argv, { ...env, ...own }).waitForLine(/"joined"/, patienceMs);
+      const { argv, env } = workerCommand(language);
+      // Nothing but what the manifest gives: without its stream and group the worker would not start.
+      const worker = stack.use(startProcess(`worker ${language}`, argv, { ...env, ...own }));
+      await worker.waitForLine(/"joined"/, patienceMs);
     }
   });
 });

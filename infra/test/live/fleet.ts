@@ -3,19 +3,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { dlqStream } from "@muster/contracts";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
-import {
-  controlPlaneCommand,
-  languages,
-  type Proc,
-  startNats,
-  startProcess,
-  workerCommand,
-} from "@muster/testkit";
+import { languages, type Proc, startNats } from "@muster/testkit";
+import { applyGroup, ask, billing, startControlPlane, startWorker, urlOf } from "./processes.ts";
 import { patienceMs } from "./until.ts";
 
 /** The group that all members are in. */
-export const stream = "ORDERS";
-export const group = "billing";
+export const { stream, group } = billing;
 
 /** What runs, and where its figures are. Disposing of it ends all of it. */
 export type Fleet = {
@@ -34,21 +27,21 @@ export type Fleet = {
 export async function startFleet(): Promise<Fleet> {
   await using stack = new AsyncDisposableStack();
   const nats = stack.use(await startNats());
-  const first = stack.use(startControlPlane(nats.url));
+  const plane = { NATS_URL: nats.url, MUSTER_AUTH: "tokens", LOG_LEVEL: "warn" };
+  const first = stack.use(startControlPlane(plane));
   const admin = /: (\S+)$/.exec(await first.waitForLine(/first admin token/, patienceMs))?.[1] ?? "";
-  const second = stack.use(startControlPlane(nats.url));
+  const second = stack.use(startControlPlane(plane));
   const urls = await Promise.all([first, second].map(urlOf));
   const [url = ""] = urls;
   const spec = {
-    contracts: ["order.v1"],
     subjects: ["orders.>"],
     min_members: languages.length,
     retry: { max_attempts: 20, backoff_ms: [1000] },
   };
-  await ask(url, admin, "PUT", `/streams/${stream}/groups/${group}`, { spec });
-  const { token } = await ask<{ token: string }>(url, admin, "POST", "/tokens", {
-    name: "prometheus",
-    role: "viewer",
+  await applyGroup(url, billing, spec, { token: admin });
+  const { token } = await ask<{ token: string }>(url, "POST", "/tokens", {
+    body: { name: "prometheus", role: "viewer" },
+    token: admin,
   });
 
   const nc = await connect({ servers: nats.url });
@@ -56,7 +49,15 @@ export async function startFleet(): Promise<Fleet> {
   const jsm = await jetstreamManager(nc);
   // A limit, so that there is something that fills.
   await jsm.streams.update(dlqStream(stream), { max_bytes: 100 * 1024 * 1024 });
-  const workers = languages.map((language) => stack.use(startWorker(nats.url, language)));
+  const member = {
+    NATS_URL: nats.url,
+    MUSTER_HEARTBEAT_MS: "250",
+    MUSTER_HTTP_PORT: "0",
+    MUSTER_HTTP_HOST: "127.0.0.1",
+    ORDER_WORK_MS: "20",
+    LOG_LEVEL: "info",
+  };
+  const workers = languages.map((language) => stack.use(startWorker(language, billing, member)));
   const ports = await Promise.all(workers.map(portOf));
   const stop = new AbortController();
   const publishing = publish(nc, stop.signal);
@@ -83,38 +84,6 @@ export async function startFleet(): Promise<Fleet> {
   };
 }
 
-function startControlPlane(natsUrl: string): Proc {
-  const env = {
-    NATS_URL: natsUrl,
-    MUSTER_HOST: "127.0.0.1",
-    MUSTER_PORT: "0",
-    MUSTER_AUTH: "tokens",
-    LOG_LEVEL: "warn",
-  };
-  return startProcess("control plane", controlPlaneCommand(), { ...env, DATABASE_URL: "" });
-}
-
-async function urlOf(controlPlane: Proc): Promise<string> {
-  return (JSON.parse(await controlPlane.waitForLine(/"listening"/, patienceMs)) as { url: string }).url;
-}
-
-function startWorker(natsUrl: string, language: (typeof languages)[number]): Proc {
-  const { argv, env } = workerCommand(language);
-  return startProcess(`worker ${language}`, argv, {
-    ...env,
-    NATS_URL: natsUrl,
-    MUSTER_STREAM: stream,
-    MUSTER_GROUP: group,
-    WORKER_ID: `${language}-1`,
-    MUSTER_HEARTBEAT_MS: "250",
-    MUSTER_HTTP_PORT: "0",
-    MUSTER_HTTP_HOST: "127.0.0.1",
-    DATABASE_URL: "",
-    ORDER_WORK_MS: "20",
-    LOG_LEVEL: "info",
-  });
-}
-
 async function portOf(worker: Proc): Promise<number> {
   const line = await worker.waitForLine(/"listening"/, patienceMs);
   return (JSON.parse(line) as { http_port: number }).http_port;
@@ -135,14 +104,4 @@ async function publish(nc: NatsConnection, signal: AbortSignal): Promise<void> {
     await js.publish("orders.created", JSON.stringify(order));
     await sleep(20, undefined, { signal }).catch(() => undefined);
   }
-}
-
-async function ask<T>(url: string, token: string, method: string, path: string, body: object): Promise<T> {
-  const answer = await fetch(`${url}/api/v1${path}`, {
-    method,
-    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
-  return (await answer.json()) as T;
 }

@@ -2,14 +2,15 @@
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { controlPlaneCommand, startNats, startProcess, waitFor } from "@muster/testkit";
+import { startNats, waitFor } from "@muster/testkit";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect, createInbox, headers, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { servicesOf } from "../../nats/accounts.ts";
-import { type Attack, attacks, billing, shipping } from "./attacks.ts";
+import { applyGroup, billing, readyControlPlane, startControlPlane } from "../live/processes.ts";
+import { type Attack, attacks, shipping } from "./attacks.ts";
 import { facts, fill } from "./harm.ts";
-import { ask, readyControlPlane, type SecuredServer, startSecured } from "./secured.ts";
+import { type SecuredServer, startSecured } from "./secured.ts";
 
 type Role = Awaited<ReturnType<SecuredServer["connect"]>>;
 
@@ -142,17 +143,14 @@ async function commit(
 async function applyGroups(url: string): Promise<void> {
   const subjects = { billing: ["orders.created", "orders.updated"], shipping: ["orders.shipped"] };
   for (const [group, filter] of Object.entries(subjects))
-    await ask(url, "PUT", `/streams/ORDERS/groups/${group}`, {
-      spec: { contracts: ["order.v1"], subjects: filter },
-    });
+    await applyGroup(url, { stream: "ORDERS", group }, { subjects: filter });
 }
 
 /** The store of a server with the same in it, which also has what the protocol forbids: rollups allowed. */
 async function makeStore(): Promise<string> {
   const storeDir = await mkdtemp(join(tmpdir(), "muster-attacks-"));
   await using server = await startNats({ storeDir });
-  const env = { NATS_URL: server.url, MUSTER_HOST: "127.0.0.1", MUSTER_PORT: "0", MUSTER_AUTH: "off" };
-  await using plane = startProcess("control plane", controlPlaneCommand(), env);
+  await using plane = startControlPlane({ NATS_URL: server.url });
   await applyGroups(await readyControlPlane(plane));
   const nc = await connect({ servers: server.url });
   await fill(nc);

@@ -1,7 +1,6 @@
 // What each role tries that it must not, as data: one publish each, or one request whose answer would tell something.
 
-/** The group whose workers attack, and the one that is attacked; both on one stream. */
-export const billing = { stream: "ORDERS", group: "billing" };
+/** The group that the workers of billing attack, on the same stream. */
 export const shipping = { stream: "ORDERS", group: "shipping" };
 
 export type Attack = {

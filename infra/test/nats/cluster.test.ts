@@ -1,26 +1,16 @@
 // Three servers of infra/nats/cluster.conf; the stream's leader is killed under load, three times.
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import {
-  checkoutRoot,
-  type Cluster,
-  controlPlaneCommand,
-  languages,
-  type Proc,
-  startCluster,
-  startProcess,
-  waitFor,
-  workerCommand,
-} from "@muster/testkit";
-import { type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
-import { connect, headers, type NatsConnection } from "@nats-io/transport-node";
+import { checkoutRoot, type Cluster, languages, startCluster, waitFor } from "@muster/testkit";
+import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
+import { applyGroup, billing, readyControlPlane, startControlPlane, startWorker } from "../live/processes.ts";
+import { patienceMs } from "../live/until.ts";
 import { accountOf, readRows } from "./ledger.ts";
-import { ask, patienceMs, readyControlPlane } from "./secured.ts";
+import { publishAll } from "./load.ts";
 
 const configFile = join(checkoutRoot, "infra/nats/cluster.conf");
-const stream = "ORDERS";
-const group = "billing";
+const { stream, group } = billing;
 const kills = 3;
 /** Within so long after a kill an order is taken again. */
 const resumeMs = 15_000;
@@ -29,7 +19,7 @@ test("a leader that is killed under load loses and repeats nothing", async () =>
   await using stack = new AsyncDisposableStack();
   const cluster = stack.use(await startCluster({ configFile }));
   const started = stack.use(new AsyncDisposableStack());
-  const url = await readyControlPlane(started.use(startControlPlane(cluster.url)));
+  const url = await readyControlPlane(started.use(startControlPlane({ NATS_URL: cluster.url })));
   // What was made for one copy gets three, too: the audit, and what an earlier apply has made.
   for (const replicas of [1, 3])
     await waitFor("a cluster that takes a group", () => apply(url, replicas), {
@@ -47,7 +37,8 @@ test("a leader that is killed under load loses and repeats nothing", async () =>
   for await (const { config } of manager.streams.list())
     expect([config.name, config.num_replicas]).toEqual([config.name, 3]);
 
-  const workers = languages.map((language) => started.use(startWorker(language, cluster.url)));
+  const env = { NATS_URL: cluster.url, ORDER_WORK_MS: "5" };
+  const workers = languages.map((language) => started.use(startWorker(language, billing, env)));
   for (const worker of workers) await worker.waitForLine(/"joined"/, patienceMs);
   await waitFor("three copies of everything", () => isWhole(manager, cluster), {
     timeoutMs: patienceMs,
@@ -99,34 +90,9 @@ test("a leader that is killed under load loses and repeats nothing", async () =>
   for (const worker of workers) expect(await worker.exited).toEqual({ code: 0, signal: null });
 });
 
-function startControlPlane(natsUrl: string): Proc {
-  const env = { NATS_URL: natsUrl, MUSTER_HOST: "127.0.0.1", MUSTER_PORT: "0", MUSTER_AUTH: "off" };
-  return startProcess("control plane", controlPlaneCommand(), { ...env, DATABASE_URL: "" });
-}
-
-function startWorker(language: (typeof languages)[number], natsUrl: string): Proc {
-  const { argv, env } = workerCommand(language);
-  return startProcess(`worker ${language}`, argv, {
-    ...env,
-    NATS_URL: natsUrl,
-    MUSTER_STREAM: stream,
-    MUSTER_GROUP: group,
-    WORKER_ID: `${language}-1`,
-    DATABASE_URL: "",
-    ORDER_WORK_MS: "5",
-  });
-}
-
 async function apply(url: string, replicas: number): Promise<boolean> {
-  await ask(url, "PUT", `/streams/${stream}/groups/${group}`, {
-    spec: {
-      contracts: ["order.v1"],
-      subjects: ["orders.>"],
-      ack_wait_ms: 10_000,
-      retry: { backoff_ms: [500] },
-    },
-    stream: { replicas },
-  });
+  const spec = { subjects: ["orders.>"], ack_wait_ms: 10_000, retry: { backoff_ms: [500] } };
+  await applyGroup(url, billing, spec, { stream: { replicas } });
   return true;
 }
 
@@ -151,61 +117,4 @@ async function isWhole(manager: JetStreamManager, { nodes }: Cluster): Promise<b
       replicas.every(({ current, offline }) => current && !offline)
     );
   });
-}
-
-/** Publishes orders one after another, each until it has its PubAck. */
-function publishAll(nc: NatsConnection) {
-  const js = jetstream(nc, { timeout: 1000 });
-  const published = new Map<string, number>();
-  let retries = 0;
-  const stopping = new AbortController();
-  /** The last attempt that was answered: when it began, and when it had its PubAck. */
-  let last = { beganAt: 0, at: 0 };
-  const send = async (n: number): Promise<void> => {
-    const id = `o${n}`;
-    const order = { id, customer: "ada", amount: 1, status: "pending", created_at: "2026-01-02T03:04:05Z" };
-    const about = headers();
-    about.set("Muster-Event-Id", `${id}.created`);
-    for (let count = 1; ; count++) {
-      published.set(`${id}.created`, count);
-      const beganAt = performance.now();
-      try {
-        await js.publish("orders.created", JSON.stringify(order), { msgID: `${id}.created`, headers: about });
-        last = { beganAt, at: performance.now() };
-        return;
-      } catch {
-        // Not known whether it is stored: the same again, under the same id.
-        retries += 1;
-        await sleep(50);
-      }
-    }
-  };
-  const run = async (lane: number): Promise<void> => {
-    for (let n = lane; !stopping.signal.aborted; n += lanes) {
-      await send(n);
-      await sleep(20);
-    }
-  };
-  const lanes = 4;
-  const running = Promise.all(Array.from({ length: lanes }, (_, lane) => run(lane)));
-  return {
-    get retries() {
-      return retries;
-    },
-    isFlowing: () => performance.now() - last.at < 200,
-    /** From now on: when an order that was sent later was taken, and what had been published before. */
-    mark() {
-      const at = performance.now();
-      const before = new Set(published.keys());
-      return {
-        resumedAfterMs: () => (last.beganAt > at ? last.at - at : undefined),
-        published: () => before,
-      };
-    },
-    async stop(): Promise<ReadonlyMap<string, number>> {
-      stopping.abort();
-      await running;
-      return published;
-    },
-  };
 }

@@ -1,22 +1,15 @@
 // The whole fleet on the secured server: each role with its own account, all three languages.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  checkoutRoot,
-  controlPlaneCommand,
-  type Language,
-  languages,
-  type Proc,
-  startProcess,
-  waitFor,
-} from "@muster/testkit";
+import { checkoutRoot, type Language, languages, type Proc, startProcess, waitFor } from "@muster/testkit";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { headers } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { accountsConfig, parseAccounts } from "../../nats/accounts.ts";
-import { ask, patienceMs, type SecuredServer, startSecured } from "./secured.ts";
+import { applyGroup, ask, billing, startControlPlane } from "../live/processes.ts";
+import { patienceMs } from "../live/until.ts";
+import { type SecuredServer, startSecured } from "./secured.ts";
 
-const billing = { stream: "ORDERS", group: "billing" };
 const pushed = { stream: "PUSHED", group: "g" };
 const refused = { code: 4, signal: null };
 
@@ -28,7 +21,7 @@ const workers = new Map<Language, Proc>();
 beforeAll(async () => {
   site = await startSecured({ groups: [billing, pushed], publish: ["orders.>", "pushed.>"] });
   url = await site.controlPlane();
-  await apply(billing, { subjects: ["orders.>"], retry: { max_attempts: 5, backoff_ms: [200] } });
+  await applyGroup(url, billing, { subjects: ["orders.>"], retry: { max_attempts: 5, backoff_ms: [200] } });
   ({ nc: publisher } = await site.connect("PUBLISHERS"));
   for (const language of languages) workers.set(language, site.worker(language, billing));
   for (const worker of workers.values()) await worker.waitForLine(/"joined"/, patienceMs);
@@ -62,7 +55,7 @@ test("a dead letter is replayed with an edit, and done", async () => {
   const { items } = await ask<{ items: { id: string }[] }>(url, "GET", "/streams/ORDERS/dead-letters");
   const [letter] = items;
   const edit = { payload_text: JSON.stringify(order("bad", 7)) };
-  const replayed = await ask(url, "POST", "/streams/ORDERS/replays", { id: letter?.id, edit });
+  const replayed = await ask(url, "POST", "/streams/ORDERS/replays", { body: { id: letter?.id, edit } });
   expect(replayed).toMatchObject({ counts: { replayed: 1 } });
   await waitFor("the replay to be done", async () => (await eventOf("bad")).status === "done", {
     timeoutMs: patienceMs,
@@ -77,7 +70,7 @@ test("the command line works, which knows the control plane only", async () => {
 });
 
 test("a push group is refused by the worker, which says so, in each language", async () => {
-  await apply(pushed, { subjects: ["pushed.>"], delivery: { mode: "push" } });
+  await applyGroup(url, pushed, { subjects: ["pushed.>"], delivery: { mode: "push" } });
   for (const language of languages) {
     await using worker = site.worker(language, pushed);
     const line = await worker.waitForLine(/"unsupported_spec"/, patienceMs);
@@ -106,26 +99,20 @@ test.each(languages)("%s: no login at all ends it with 4", async (language) => {
 });
 
 test("the control plane without its login ends with 4", async () => {
-  const env = { ...site.secured.env.get("MUSTER"), NATS_NKEY: "", NATS_URL: site.url, MUSTER_PORT: "0" };
-  await using plane = startProcess("control plane", controlPlaneCommand(), env);
+  const env = { ...site.secured.env.get("MUSTER"), NATS_NKEY: "", NATS_URL: site.url };
+  await using plane = startControlPlane(env);
   expect(await plane.exited).toEqual(refused);
 });
 
 test("a member of each language is drained by a command that crosses the accounts", async () => {
   for (const [language, worker] of workers) {
-    await ask(url, "POST", `/streams/ORDERS/groups/billing/members/${language}-1/drain`, {});
+    await ask(url, "POST", `/streams/ORDERS/groups/billing/members/${language}-1/drain`, { body: {} });
     expect(await worker.exited).toEqual({ code: 0, signal: null });
   }
   expect(
     [...workers.values()].flatMap(({ lines }) => lines.filter((line) => line.includes('"server error"'))),
   ).toEqual([]);
 });
-
-async function apply(name: { stream: string; group: string }, spec: object): Promise<void> {
-  await ask(url, "PUT", `/streams/${name.stream}/groups/${name.group}`, {
-    spec: { contracts: ["order.v1"], ...spec },
-  });
-}
 
 function order(id: string, amount: number) {
   return { id, customer: "ada", amount, status: "pending", created_at: "2026-01-02T03:04:05Z" };

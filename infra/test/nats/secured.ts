@@ -2,22 +2,11 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  controlPlaneCommand,
-  type Language,
-  loginOptions,
-  type NatsServer,
-  type Proc,
-  startNats,
-  startProcess,
-  workerCommand,
-} from "@muster/testkit";
+import { type Language, loginOptions, type NatsServer, type Proc, startNats } from "@muster/testkit";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { type Accounts, type GroupName, workersAccount } from "../../nats/accounts.ts";
 import { type Secured, secure } from "../../nats/secure.ts";
-
-/** A machine that builds something else at the same time is slow to start processes. */
-export const patienceMs = 60_000;
+import { readyControlPlane, startControlPlane, startWorker } from "../live/processes.ts";
 
 /** A secured server; disposing of it ends what was started on it, and removes the keys. */
 export type SecuredServer = {
@@ -52,29 +41,10 @@ export async function startSecured(accounts: Accounts): Promise<SecuredServer> {
     url,
     server,
     secured,
-    controlPlane: async () => {
-      const env = {
-        ...envOf("MUSTER"),
-        MUSTER_HOST: "127.0.0.1",
-        MUSTER_PORT: "0",
-        MUSTER_AUTH: "off",
-        DATABASE_URL: "",
-      };
-      return await readyControlPlane(started.use(startProcess("control plane", controlPlaneCommand(), env)));
-    },
+    controlPlane: async () => await readyControlPlane(started.use(startControlPlane(envOf("MUSTER")))),
     worker(language, group, env = {}) {
-      const command = workerCommand(language);
-      const own = {
-        ...envOf(workersAccount(group)),
-        MUSTER_STREAM: group.stream,
-        MUSTER_GROUP: group.group,
-        WORKER_ID: `${language}-1`,
-        MUSTER_HEARTBEAT_MS: "500",
-        DATABASE_URL: "",
-      };
-      return started.use(
-        startProcess(`worker ${language}`, command.argv, { ...command.env, ...own, ...env }),
-      );
+      const own = { ...envOf(workersAccount(group)), MUSTER_HEARTBEAT_MS: "500" };
+      return started.use(startWorker(language, group, { ...own, ...env }));
     },
     async connect(account) {
       const env = envOf(account);
@@ -92,28 +62,10 @@ export async function startSecured(accounts: Accounts): Promise<SecuredServer> {
   };
 }
 
-/** Returns where it listens when it is connected. */
-export async function readyControlPlane(proc: Proc): Promise<string> {
-  const line = await proc.waitForLine(/"listening"/, patienceMs);
-  await proc.waitForLine(/"connected"/, patienceMs);
-  return (JSON.parse(line) as { url: string }).url;
-}
-
 function recordRefusals(nc: NatsConnection): string[] {
   const refusals: string[] = [];
   void (async () => {
     for await (const status of nc.status()) if (status.type === "error") refusals.push(status.error.message);
   })();
   return refusals;
-}
-
-/** Asks the control plane's REST interface; throws with what it answered when it refuses. */
-export async function ask<T>(url: string, method: string, path: string, body?: object): Promise<T> {
-  const answer = await fetch(`${url}/api/v1${path}`, {
-    method,
-    headers: { "content-type": "application/json" },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
-  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
-  return (await answer.json()) as T;
 }

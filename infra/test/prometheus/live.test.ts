@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { unknownIn } from "../live/exposition.ts";
-import { type Fleet, group, startFleet, stream } from "../live/fleet.ts";
+import { type Fleet, group, stream } from "../live/fleet.ts";
 import { exported, labelsOf, made } from "../live/known.ts";
 import { prometheusMissing } from "../live/programs.ts";
-import { type Prometheus, startPrometheus } from "../live/prometheus.ts";
+import type { Prometheus } from "../live/prometheus.ts";
+import { startWatched, type Watched } from "../live/watched.ts";
 import { readRules } from "../live/rules.ts";
 import { until } from "../live/until.ts";
 
@@ -13,19 +14,14 @@ const rules = await readRules();
 type Evaluated = { name: string; health: string; lastError?: string; lastEvaluation: string };
 
 describe.skipIf(missing !== undefined)(`a Prometheus on a fleet ${missing ?? ""}`, () => {
+  let watched: Watched;
   let fleet: Fleet;
   let prometheus: Prometheus;
   beforeAll(async () => {
-    fleet = await startFleet();
-    prometheus = await startPrometheus(
-      { "muster-control-plane": fleet.controlPlanes, "muster-workers": fleet.workers },
-      fleet.token,
-    );
+    watched = await startWatched();
+    ({ fleet, prometheus } = watched);
   });
-  afterAll(async () => {
-    await prometheus?.[Symbol.asyncDispose]();
-    await fleet?.[Symbol.asyncDispose]();
-  });
+  afterAll(() => watched?.[Symbol.asyncDispose]());
 
   test("reaches control planes with its token, and workers of every language", async () => {
     await until("every target to be up", async () => {

@@ -66,15 +66,15 @@ async def ours(messages: int) -> None:
     await first.wait()
     while worker.metrics.deliveries["done"] == 0:
         await asyncio.sleep(0)
-    assert worker._base is not None
-    worker._base.answers.flush()
-    await worker._base.connection.round_trip(5)
+    assert worker._life.base is not None
+    worker._life.base.answers.flush()
+    await worker._life.base.connection.round_trip(5)
     say("first ack")
     await done.wait()
     while worker.metrics.deliveries["done"] < messages:
         await asyncio.sleep(0.001)
-    worker._base.answers.flush()
-    await worker._base.connection.round_trip(5)
+    worker._life.base.answers.flush()
+    await worker._life.base.connection.round_trip(5)
     say(f"rate {count / (time.perf_counter() - started)}")
     say(f"cpu {1e6 * (time.process_time() - used) / count}")
     say(f"rss {rss()}")

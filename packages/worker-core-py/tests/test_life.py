@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support import Group, NatsServer, group_on, until
 
-from muster_worker import Context, PermanentError
+from muster_worker import Context, PermanentError, follow
 from muster_worker.protocol.keys import MEMBERS, member_key
 
 
@@ -41,7 +41,7 @@ async def test_announces_itself_and_leaves(group: Group) -> None:
 
 async def test_a_heartbeat_on_its_way_does_not_outlive_the_leaving(group: Group) -> None:
     async with group.worker(echo, member="late") as worker:
-        base = worker._base
+        base = worker._life.base
         assert base is not None
         kv, get = base.kv, base.kv.get
 
@@ -148,7 +148,7 @@ async def test_a_fault_in_one_poll_does_not_end_the_following(
 ) -> None:
     await group.put_spec()
     async with group.worker(echo) as worker:
-        poll, faults = worker._poll, 0
+        poll, faults = follow.poll, 0
 
         async def broken_once(*args: Any) -> None:
             nonlocal faults
@@ -157,7 +157,7 @@ async def test_a_fault_in_one_poll_does_not_end_the_following(
                 raise RuntimeError("a fault")
             await poll(*args)
 
-        monkeypatch.setattr(worker, "_poll", broken_once)
+        monkeypatch.setattr(follow, "poll", broken_once)
 
         async def faulted() -> bool:
             return faults > 0
@@ -181,10 +181,10 @@ async def test_a_pause_takes_hold_and_ends(group: Group) -> None:
             return found and found["state"] == "paused"
 
         await until("paused", paused)
-        assert worker._work is not None
-        assert worker._work.mode is not None
-        assert worker._work.mode.pull is not None
-        assert worker._work.mode.pull.outstanding == 0
+        assert worker._life.work is not None
+        assert worker._life.work.mode is not None
+        assert worker._life.work.mode.pull is not None
+        assert worker._life.work.mode.pull.outstanding == 0
         await group.put_spec(paused=False)
         await group.settled(event_id, "done")
 
@@ -272,7 +272,7 @@ async def test_goes_on_after_the_server_was_killed(free_server: NatsServer) -> N
         free_server.kill()
 
         async def away() -> bool:
-            return worker._base is not None and not worker._base.connection.is_up
+            return worker._life.base is not None and not worker._life.base.connection.is_up
 
         await until("disconnected", away)
         free_server.start()

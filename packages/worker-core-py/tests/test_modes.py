@@ -348,7 +348,7 @@ async def test_the_breaker_opens_on_a_spike_of_failures(group: Group) -> None:
             return bool(events)
 
         await until("open", opened)
-        assert "degraded: a dependency" in worker._why_not_ready()[0]
+        assert "degraded: a dependency" in worker._life.why_not_ready()[0]
         is_broken = False
         for name in names:
             await group.settled(name, "done")
@@ -364,17 +364,17 @@ async def test_a_pull_that_stalls_is_made_again(group: Group) -> None:
     stalled = asyncio.Event()
     worker.on("stalled", stalled.set)
     async with worker:
-        assert worker._work is not None
-        assert worker._work.mode is not None
-        pull = worker._work.mode.pull
+        assert worker._life.work is not None
+        assert worker._life.work.mode is not None
+        pull = worker._life.work.mode.pull
         assert pull is not None
         # As after a change of leader: the member waits for what nobody will send.
         for lane in pull._lanes:
             lane._connection.stop_listening(lane._subscription._id)
             lane._subscription.callback = lambda _: None
         pull._lanes[0].credits = 8
-        assert worker._base is not None
-        assert await worker._base.connection.round_trip(5)
+        assert worker._life.base is not None
+        assert await worker._life.base.connection.round_trip(5)
         event_id = await group.publish()
         await asyncio.wait_for(stalled.wait(), 10)
         await group.settled(event_id, "done")

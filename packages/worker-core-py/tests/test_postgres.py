@@ -250,7 +250,7 @@ async def test_a_database_that_is_away_counts_no_attempt(
             event_id = await group.publish(2)
 
             async def degraded() -> bool:
-                return running._work is not None and running._work.is_degraded
+                return running._life.work is not None and running._life.work.is_degraded
 
             await until("degraded", degraded)
             free_postgres.start()

@@ -64,6 +64,6 @@ async def test_what_is_written_passes(group: Group) -> None:
         check("ledger-row", await group.settled(dead, "dead"))
         [letter] = await group.dead_letters()
         check("dead-letter-headers", letter.headers)
-        check("member-record", worker._record())
+        check("member-record", worker._life.record())
     for record in seen:
         check("member-record", record)

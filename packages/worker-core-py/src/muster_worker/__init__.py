@@ -16,13 +16,14 @@ from .errors import (
 from .events import Event, Settled
 from .handle import Handler
 from .ledger.ledger import Transaction
+from .life import WorkerEnd
 from .log import Log, create_log
 from .middleware import Middleware, Next
 from .publish_error import PublishError
 from .publisher import Published, Publisher, PublishItem
 from .run import run
 from .signal import Signal
-from .worker import Worker, WorkerEnd
+from .worker import Worker
 
 __all__ = [
     "CORE_VERSION",

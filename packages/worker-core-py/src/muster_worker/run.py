@@ -15,9 +15,10 @@ from .config import load_config
 from .ends import OnStep
 from .errors import ConfigError, MusterError
 from .handle import Handler
+from .life import WorkerEnd
 from .log import Log
 from .middleware import Middleware
-from .worker import Worker, WorkerEnd
+from .worker import Worker
 
 _EXIT_CODES: dict[WorkerEnd, int] = {
     "drained": 0,

@@ -67,6 +67,14 @@ func HasCode(err error, code Code) bool {
 	return errors.As(err, &e) && e.Code == code
 }
 
+// codeOf is the code of an error of ours.
+func codeOf(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return string(e.Code)
+	}
+	return "internal"
+}
+
 func unreachable(cause error, format string, args ...any) error {
 	return &Error{Code: CodeUnreachable, Message: fmt.Sprintf(format, args...), Err: cause}
 }

@@ -39,28 +39,3 @@ func (w *Worker) record() memberRecord {
 	}
 	return r
 }
-
-// snapshot is what the gauges show.
-func (w *Worker) snapshot() snapshot {
-	state := w.state()
-	s := snapshot{
-		isBreakerOpen: w.breaker.isOpen(),
-		isPaused:      state == statePaused,
-		isReady:       len(w.whyNotReady()) == 0,
-	}
-	s.isDegraded = w.outage.isOn() || s.isBreakerOpen
-	base := w.joinable.Load()
-	if base == nil {
-		return s
-	}
-	if spec := base.spec.last.Load(); spec != nil {
-		s.concurrency = spec.Concurrency
-	}
-	if spec := base.spec.current.Load(); spec != nil {
-		s.specRevision = spec.Revision
-	}
-	if mode := w.mode.Load(); mode != nil {
-		s.inFlight, s.held, s.suspects = mode.handlers.inFlight(), mode.intake.len(), mode.intake.suspectCount()
-	}
-	return s
-}

@@ -9,12 +9,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-const (
-	// retryEvery is the time between two tries at what must answer before the member can go on.
-	retryEvery = time.Second
-	// windUp is the most that leaving takes once the handlers have ended.
-	windUp = 2 * time.Second
-)
+// retryEvery is the time between two tries at what must answer before the member can go on.
+const retryEvery = time.Second
 
 // Worker is one member of a group, from joining to leaving.
 type Worker struct {
@@ -115,12 +111,11 @@ func (w *Worker) HTTPPort() int {
 func (w *Worker) Serve(ctx context.Context) (err error) {
 	defer context.AfterFunc(ctx, w.Drain)()
 	if w.config.HTTPPort != nil {
-		e := &endpoint{log: w.config.Log, live: w.whyNotLive, ready: w.whyNotReady, metrics: w.metrics}
-		if err := e.listen(ctx, w.config.HTTPHost, *w.config.HTTPPort); err != nil {
+		e, err := w.serveHTTP(ctx, *w.config.HTTPPort)
+		if err != nil {
 			return err
 		}
 		defer e.close()
-		w.endpoint.Store(e)
 	}
 	conn, err := connect(w.config, w.onRefused)
 	if err != nil {
@@ -146,167 +141,4 @@ func (w *Worker) Serve(ctx context.Context) (err error) {
 		return refusal
 	}
 	return err
-}
-
-func (w *Worker) open(aborted context.Context, conn *connection) {
-	c := w.config
-	w.aborted = aborted
-	w.base = openBase(c, conn)
-	w.joinable.Store(w.base)
-	w.member = &member{
-		wire:     w.base.wire,
-		key:      MemberKey(c.Stream, c.Group, c.Member),
-		instance: w.instance,
-		beatTime: c.Heartbeat,
-		record:   w.record,
-	}
-}
-
-// join announces the member; false: it was stopped before it got there.
-func (w *Worker) join(life context.Context) bool {
-	ctx, cancel := context.WithCancel(life)
-	defer cancel()
-	var stopping sync.WaitGroup
-	defer stopping.Wait()
-	defer cancel()
-	stopping.Go(func() {
-		select {
-		case <-w.draining:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
-	for {
-		err := w.tryJoin(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return false
-		case HasCode(err, CodeIDTaken):
-			w.taken(err)
-			return false
-		case err == nil:
-			w.hasJoined.Store(true)
-			w.config.Log.Info("joined", "state", w.state(), "revision", w.snapshot().specRevision)
-			close(w.joined)
-			tell(w.config.Log, w.config.Events.Joined)
-			return true
-		}
-		w.config.Log.Debug("heartbeat not written", "code", "unreachable", "error", err.Error())
-		if pause(ctx, retryEvery) != nil {
-			return false
-		}
-	}
-}
-
-func (w *Worker) tryJoin(ctx context.Context) error {
-	// Before the record says that the member is here: who reads it may send a command at once.
-	if w.command == nil {
-		c := w.config
-		command, err := w.base.conn.nc.Subscribe(MemberSubject(c.Stream, c.Group, c.Member, "drain"), w.onDrain)
-		if err != nil {
-			return unreachable(err, "cannot subscribe to commands")
-		}
-		w.command = command
-	}
-	w.poll(ctx)
-	return w.member.join(ctx)
-}
-
-// work runs until the member has drained.
-func (w *Worker) work(life context.Context, abort context.CancelCauseFunc) error {
-	ctx, end := context.WithCancel(life)
-	var loops sync.WaitGroup
-	for _, loop := range []func(context.Context){w.base.hold.run, w.beat, w.follow, w.outage.run, w.watch} {
-		loops.Go(func() { loop(ctx) })
-	}
-	w.wake()
-	<-w.draining
-	err := w.drain(life, abort)
-	end()
-	loops.Wait()
-	return err
-}
-
-func (w *Worker) drain(life context.Context, abort context.CancelCauseFunc) error {
-	w.config.Log.Info("draining", "state", w.state())
-	signal(w.beatNow)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		w.finish(life)
-	}()
-	grace := time.NewTimer(w.config.Grace)
-	defer grace.Stop()
-	select {
-	case <-ended:
-		return nil
-	case <-w.forced:
-	case <-grace.C:
-	}
-	select {
-	case <-ended:
-		return nil
-	default:
-	}
-	abort(errAborted)
-	// A moment for those that listen, so that they end in order.
-	ctx, cancel := context.WithTimeout(life, windUp/4)
-	defer cancel()
-	select {
-	case <-ended:
-	case <-ctx.Done():
-	}
-	return &Error{Code: CodeForced, Message: "stopped while handlers were running"}
-}
-
-// finish returns when nothing runs any more.
-func (w *Worker) finish(life context.Context) {
-	mode := w.mode.Load()
-	if mode == nil {
-		return
-	}
-	// Unsubscribed first: what is given back must not be pushed to us again, or, when we are gone, to
-	// nobody.
-	mode.intake.stop()
-	mode.source.drain(life)
-	mode.intake.drain()
-	w.running.Wait()
-}
-
-func (w *Worker) leave(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, windUp)
-	defer cancel()
-	if w.command != nil {
-		_ = w.command.Unsubscribe()
-	}
-	w.breaker.close()
-	w.base.answers.close()
-	if w.base.conn.isUp() {
-		if err := w.member.leave(ctx); err != nil {
-			w.config.Log.Debug("heartbeat not written", "code", "unreachable", "error", err.Error())
-		}
-		_ = w.base.conn.flush(ctx, windUp)
-	}
-	if mode := w.mode.Load(); mode != nil {
-		mode.close()
-	}
-	w.config.Log.Info("left")
-	tell(w.config.Log, w.config.Events.Left)
-}
-
-// onRefused ends the member: without what the server refuses there is no work, and a process that ends
-// says so more clearly than one that waits.
-func (w *Worker) onRefused(code Code, err error) {
-	message := map[Code]string{CodeLoginRefused: "login refused", CodeNotPermitted: "not permitted"}[code]
-	if w.refusal.CompareAndSwap(nil, &Error{Code: code, Message: message, Err: err}) {
-		w.config.Log.Error(message, "code", string(code), "error", err.Error())
-	}
-	w.Drain()
-}
-
-func (w *Worker) onDrain(msg *nats.Msg) {
-	if msg.Reply != "" {
-		_ = msg.Respond([]byte(`{"ok":true}`))
-	}
-	w.Drain()
 }

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from support import Group
 
-from muster_worker.connection import open_connection
 from muster_worker.errors import Unreachable
 from muster_worker.kv import Kv
 from muster_worker.ledger.kv import KvLedger
@@ -17,6 +16,7 @@ from muster_worker.ledger.ledger import LookUp
 from muster_worker.log import create_log
 from muster_worker.message import Message
 from muster_worker.msg import Msg
+from muster_worker.open_connection import open_connection
 from muster_worker.protocol.keys import LEDGER, ledger_key
 from muster_worker.wire import Wire
 

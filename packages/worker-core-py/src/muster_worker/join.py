@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from .base import Base, open_base
-from .connection import Connection, open_connection
+from .connection import Connection
 from .errors import MusterError
 from .follow import beat, follow, poll
 from .http import HttpEndpoint, HttpOptions
 from .leave import drain, forbidden, refused, taken
 from .life import Life
 from .msg import Msg
+from .open_connection import open_connection
 from .protocol.subjects import member_subject
 from .work import Work
 

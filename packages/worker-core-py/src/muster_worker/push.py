@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .connection import Connection, Listener
+from .connection import Connection
+from .listener import Listener
 from .msg import Msg
 from .source import SourceOptions
 from .tasks import Tasks

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .attempts import AttemptsStore
-from .connection import Connection, Listener
+from .connection import Connection
 from .context import Handled
 from .contracts import Contracts
 from .dead_letter import Failure
@@ -23,6 +23,7 @@ from .ends import Ends
 from .errors import PermanentError, Unreachable, describe_error
 from .handle import AsyncHandler, Handlers
 from .intake import Oldest
+from .listener import Listener
 from .message import Message, core_message
 from .metrics import Reason
 from .msg import Msg

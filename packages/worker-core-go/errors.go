@@ -75,6 +75,13 @@ func codeOf(err error) string {
 	return "internal"
 }
 
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
 func unreachable(cause error, format string, args ...any) error {
 	return &Error{Code: CodeUnreachable, Message: fmt.Sprintf(format, args...), Err: cause}
 }

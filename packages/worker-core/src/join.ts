@@ -2,11 +2,11 @@ import { memberSubject, MusterError } from "@muster/contracts";
 import type { Base } from "./base.ts";
 import { openBase } from "./base.ts";
 import type { Connection } from "./connection.ts";
-import { openConnection } from "./connection.ts";
 import { beat, follow, poll } from "./follow.ts";
 import type { HttpEndpoint } from "./http.ts";
 import { drain, forbidden, refused, taken } from "./leave.ts";
 import type { Life } from "./life.ts";
+import { openConnection } from "./open-connection.ts";
 import { Work } from "./work.ts";
 
 // How a member joins: from a configuration to a record that says that it is here.

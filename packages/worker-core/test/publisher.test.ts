@@ -2,27 +2,18 @@ import { context, propagation, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { W3CTraceContextPropagator } from "@opentelemetry/core";
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
-import {
-  DiscardPolicy,
-  type JsMsg,
-  jetstream,
-  jetstreamManager,
-  type StreamConfig,
-} from "@nats-io/jetstream";
-import { connect, type ConnectionOptions, type Msg, type NatsConnection } from "@nats-io/transport-node";
+import { DiscardPolicy } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type NatsServer, startNats, stopProcess, waitFor } from "@muster/testkit";
+import { type NatsServer, startNats } from "@muster/testkit";
 import { z } from "zod";
 import { PublishError } from "../src/publish-error.ts";
 import type { PublishOptions } from "../src/publish-message.ts";
-import { Publisher, type PublisherOptions, type PublishItem } from "../src/publisher.ts";
+import { Publisher, type PublisherOptions } from "../src/publisher.ts";
 import { withSpan } from "../src/trace.ts";
-
-const Job = z.strictObject({ job: z.string() }).meta({ title: "job.v1" });
-type Job = z.infer<typeof Job>;
+import { Answerer, headersOf, Job, nameFor, Stream } from "./publisher-bed.ts";
 
 let server: NatsServer;
-let names = 0;
 beforeAll(async () => {
   server = await startNats({ config: "max_payload: 65536" });
 });
@@ -227,7 +218,7 @@ test("a subject that no stream takes is told, and a stream that comes a moment l
     code: "no_stream",
     message: expect.stringContaining("nobody.takes"),
   });
-  const late = `late${++names}`;
+  const late = nameFor("late");
   const publishing = publisher.publish(`${late}.job`, { job: "a" });
   await stream.nats.flush();
   await stream.jsm.streams.add({ name: late, subjects: [`${late}.>`] });
@@ -274,7 +265,7 @@ test("what the account does not permit is refused at once", async () => {
 
 test("no answer, or one that is none, leaves it unknown", async () => {
   await using stream = await Stream.create(server);
-  const silent = new Answerer(stream.nats, `silent${++names}`);
+  const silent = new Answerer(stream.nats, nameFor("silent"));
   const publisher = stream.publisher({ timeoutMs: 400 });
   const began = performance.now();
   const error: unknown = await publisher
@@ -288,216 +279,9 @@ test("no answer, or one that is none, leaves it unknown", async () => {
     message: `publish of e to ${silent.subject}: no answer in 400 ms; it may have been accepted: publish the same again with the same event id`,
   });
   for (const answer of ["", "hello", "[]", '{"stream":"S"}', '{"seq":"1"}']) {
-    const odd = new Answerer(stream.nats, `odd${++names}`, answer);
+    const odd = new Answerer(stream.nats, nameFor("odd"), answer);
     await expect(publisher.publish(odd.subject, { job: "a" })).rejects.toMatchObject({ code: "unreachable" });
   }
-});
-
-test("no more than maxInFlight are sent without an answer, the others wait their turn", async () => {
-  await using stream = await Stream.create(server);
-  const slow = new Answerer(stream.nats, `slow${++names}`);
-  const publisher = stream.publisher({ maxInFlight: 4 });
-  const all = Promise.all(Array.from({ length: 10 }, () => publisher.publish(slow.subject, { job: "a" })));
-  await waitFor("four", () => slow.requests.length === 4);
-  await stream.nats.flush();
-  expect(slow.requests).toHaveLength(4);
-  slow.answer();
-  await waitFor("the fifth", () => slow.requests.length > 4);
-  await stream.nats.flush();
-  expect(slow.requests).toHaveLength(5);
-  while (slow.requests.length < 10 || slow.answered < 10) {
-    slow.answer();
-    await stream.nats.flush();
-  }
-  expect(await all).toHaveLength(10);
-});
-
-test("what waits behind others has its time from its turn on", async () => {
-  await using stream = await Stream.create(server);
-  const slow = new Answerer(stream.nats, `slow${++names}`);
-  const publisher = stream.publisher({ maxInFlight: 1, timeoutMs: 1000 });
-  const all = Promise.all(Array.from({ length: 5 }, () => publisher.publish(slow.subject, { job: "a" })));
-  // Each answer takes half of the time, all of them more than twice of it.
-  const answering = setInterval(() => slow.answer(), 500);
-  expect(await all).toHaveLength(5);
-  clearInterval(answering);
-});
-
-test("where nothing answers, those that wait fail with those that were sent", async () => {
-  await using stream = await Stream.create(server);
-  const silent = new Answerer(stream.nats, `silent${++names}`);
-  const publisher = stream.publisher({ maxInFlight: 1, timeoutMs: 2000 });
-  const began = performance.now();
-  const publishing = Array.from({ length: 20 }, () => publisher.publish(silent.subject, { job: "a" }));
-  for (const result of await Promise.allSettled(publishing)) {
-    expect(result).toMatchObject({ reason: { code: "unreachable" } });
-  }
-  expect(performance.now() - began).toBeLessThan(4000);
-  // None took the place of the first with no time left for its answer.
-  expect(silent.requests).toHaveLength(1);
-});
-
-test("many are published with a result for each, in their order", async () => {
-  await using stream = await Stream.create(server, { max_msg_size: 1000 });
-  const items = Array.from({ length: 1000 }, (_, n): PublishItem<Job> => {
-    const item = { subject: stream.subject, value: { job: "a" }, eventId: `e-${n}` };
-    if (n % 100 === 50) return { ...item, subject: "bad.*" };
-    return n % 100 === 51 ? { ...item, value: { job: "x".repeat(2000) } } : item;
-  });
-  const results = await stream.publisher().publishAll(items);
-  expect(results).toHaveLength(1000);
-  for (const [n, result] of results.entries()) {
-    if (n % 100 === 50) expect(result).toMatchObject({ ok: false, error: { code: "bad_subject" } });
-    else if (n % 100 === 51) expect(result).toMatchObject({ ok: false, error: { code: "too_large" } });
-    else expect(result).toMatchObject({ ok: true, eventId: `e-${n}`, duplicate: false });
-  }
-  expect((await stream.messages()).map((message) => headersOf(message)["Muster-Event-Id"])).toEqual(
-    items.filter((_, n) => n % 100 !== 50 && n % 100 !== 51).map(({ eventId }) => eventId),
-  );
-});
-
-test("an iterable is read no faster than its messages are answered", async () => {
-  await using stream = await Stream.create(server);
-  const slow = new Answerer(stream.nats, `slow${++names}`);
-  const publisher = stream.publisher({ maxInFlight: 3 });
-  let read = 0;
-  function* items(): Iterable<PublishItem<Job>> {
-    for (; read < 8; read++) yield { subject: slow.subject, value: { job: "a" } };
-  }
-  const publishing = publisher.publishAll(items());
-  await waitFor("three", () => slow.requests.length === 3);
-  await stream.nats.flush();
-  expect(read).toBeLessThanOrEqual(4);
-  while (slow.answered < 8) {
-    slow.answer();
-    await stream.nats.flush();
-  }
-  expect(await publishing).toHaveLength(8);
-});
-
-test("every message has an answer when the server is killed, and is stored once when published again", async () => {
-  await using own = await startNats({ config: "jetstream {sync_interval: always}" });
-  await using stream = await Stream.create(own);
-  const publisher = stream.publisher({ timeoutMs: 20_000 });
-  const eventIds = Array.from({ length: 4000 }, (_, n) => `e-${n}`);
-  const accepted = new Set<string>();
-  let pending = eventIds;
-  let unknown = 0;
-  let kills = 0;
-  for (let round = 0; pending.length > 0; round++) {
-    expect(round).toBeLessThan(20);
-    let sent = 0;
-    let killing: Promise<void> | undefined;
-    const killAt = Math.floor(pending.length / 2);
-    function* items(): Iterable<PublishItem<Job>> {
-      for (const eventId of pending) {
-        if (++sent === killAt && kills < 2) {
-          kills += 1;
-          killing = own.restart();
-        }
-        yield { subject: stream.subject, value: { job: eventId }, eventId };
-      }
-    }
-    const results = await publisher.publishAll(items());
-    await killing;
-    expect(results).toHaveLength(pending.length);
-    const again: string[] = [];
-    for (const result of results) {
-      if (result.ok) {
-        accepted.add(result.eventId);
-      } else {
-        expect(result.error.code).toBe("unreachable");
-        again.push(result.eventId);
-      }
-    }
-    unknown += again.length;
-    pending = again;
-  }
-  expect(kills).toBe(2);
-  expect(unknown).toBeGreaterThan(0);
-  expect(accepted.size).toBe(4000);
-  const stored = (await stream.messages()).map((message) => headersOf(message)["Muster-Event-Id"]);
-  expect(stored).toHaveLength(4000);
-  expect(new Set(stored)).toEqual(new Set(eventIds));
-});
-
-test("while disconnected a message waits for the connection, within its time and no longer", async () => {
-  await using own = await startNats({ config: "jetstream {sync_interval: always}" });
-  await using stream = await Stream.create(own);
-  const patient = stream.publisher({ timeoutMs: 20_000 });
-  const hasty = stream.publisher({ timeoutMs: 300 });
-  await hasty.publish(stream.subject, { job: "before" });
-  await own.kill();
-  await waitFor("the loss to be seen", () => !inside(stream.nats).connected);
-  const waiting = patient.publish(stream.subject, { job: "patient" });
-  await expect(hasty.publish(stream.subject, { job: "hasty" })).rejects.toMatchObject({
-    code: "unreachable",
-    message: expect.stringContaining("not connected for 300 ms; it was not sent"),
-  });
-  await own.restart();
-  expect(await waiting).toMatchObject({ sequence: 2 });
-  await waitFor("another one", () => hasty.publish(stream.subject, { job: "after" }));
-  // What was given up is not sent later.
-  const jobs = (await stream.messages()).map((message) => message.json<Job>().job);
-  expect(jobs).toEqual(["before", "patient", "after"]);
-});
-
-test("a server that hangs leaves it unknown, and publishing again stores it once", async () => {
-  await using own = await startNats();
-  await using stream = await Stream.create(own);
-  const publisher = stream.publisher({ timeoutMs: 500 });
-  await stopProcess(own.pid);
-  try {
-    await expect(publisher.publish(stream.subject, { job: "a" }, { eventId: "e" })).rejects.toMatchObject({
-      code: "unreachable",
-    });
-  } finally {
-    process.kill(own.pid, "SIGCONT");
-  }
-  const again = await waitFor("an answer", () =>
-    publisher.publish(stream.subject, { job: "a" }, { eventId: "e" }),
-  );
-  expect(again).toMatchObject({ sequence: 1, duplicate: true });
-  expect(await stream.messages()).toHaveLength(1);
-});
-
-test("draining waits for the answers, takes no more, and leaves nothing on the connection", async () => {
-  await using stream = await Stream.create(server);
-  const before = traces(stream.nats);
-  const slow = new Answerer(stream.nats, `slow${++names}`);
-  const publisher = stream.publisher({ maxInFlight: 1 });
-  const publishing = [1, 2].map(() => publisher.publish(slow.subject, { job: "a" }));
-  await waitFor("the first", () => slow.requests.length === 1);
-  let isDrained = false;
-  const draining = publisher.drain().then(() => (isDrained = true));
-  await expect(publisher.publish(slow.subject, { job: "a" })).rejects.toMatchObject({ code: "closed" });
-  slow.answer();
-  await waitFor("the second", () => slow.requests.length === 2);
-  expect(isDrained).toBe(false);
-  slow.answer();
-  await draining;
-  expect(await Promise.all(publishing)).toHaveLength(2);
-  slow.stop();
-  await publisher.drain();
-  expect(traces(stream.nats)).toEqual(before);
-  expect(stream.nats.isClosed()).toBe(false);
-});
-
-test("when the connection is closed everything under way has its answer", async () => {
-  await using stream = await Stream.create(server);
-  const nats = await connect({ servers: server.url });
-  const silent = new Answerer(stream.nats, `silent${++names}`);
-  const publisher = new Publisher({ nats, contract: Job, maxInFlight: 1, timeoutMs: 60_000 });
-  const all = Promise.allSettled([1, 2].map(() => publisher.publish(silent.subject, { job: "a" })));
-  await waitFor("the first", () => silent.requests.length === 1);
-  await nats.close();
-  for (const result of await all) {
-    expect(result).toMatchObject({ reason: { code: "unreachable" } });
-  }
-  await expect(publisher.publish(silent.subject, { job: "a" })).rejects.toMatchObject({
-    code: "unreachable",
-  });
-  await publisher.drain();
 });
 
 test("the publisher's trace goes on in the handler", async () => {
@@ -531,106 +315,3 @@ test("the publisher's trace goes on in the handler", async () => {
     context.disable();
   }
 });
-
-/** A stream with a connection of its own. */
-class Stream implements AsyncDisposable {
-  readonly name = `P${++names}`;
-  readonly subject = `${this.name}.job`;
-  readonly nats: NatsConnection;
-  readonly jsm: Awaited<ReturnType<typeof jetstreamManager>>;
-  readonly #publishers: Publisher[] = [];
-
-  private constructor(nats: NatsConnection, jsm: Stream["jsm"]) {
-    this.nats = nats;
-    this.jsm = jsm;
-  }
-
-  static async create(
-    on: NatsServer,
-    config: Partial<StreamConfig> = {},
-    options: ConnectionOptions = {},
-  ): Promise<Stream> {
-    const nats = await connect({
-      servers: on.url,
-      maxReconnectAttempts: -1,
-      reconnectTimeWait: 100,
-      ...options,
-    });
-    const stream = new Stream(nats, await jetstreamManager(nats));
-    await stream.jsm.streams.add({ name: stream.name, subjects: [`${stream.name}.>`], ...config });
-    return stream;
-  }
-
-  publisher(options: Partial<PublisherOptions> = {}): Publisher<typeof Job> {
-    const publisher = new Publisher({ nats: this.nats, ...options, contract: Job });
-    this.#publishers.push(publisher);
-    return publisher;
-  }
-
-  async messages(): Promise<JsMsg[]> {
-    const { state } = await this.jsm.streams.info(this.name);
-    // A fetch of the client's can come back with fewer than there are, after all of its time.
-    for (let round = 1; state.messages > 0 && round <= 5; round++) {
-      const messages: JsMsg[] = [];
-      const consumer = await jetstream(this.nats).consumers.get(this.name);
-      for await (const message of await consumer.fetch({ max_messages: state.messages, expires: 2000 })) {
-        messages.push(message);
-      }
-      if (messages.length === state.messages) return messages;
-    }
-    return [];
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.nats.close();
-  }
-}
-
-/** Something that is asked instead of a stream, and answers when it is told to, or always the same. */
-class Answerer {
-  readonly subject: string;
-  readonly requests: Msg[] = [];
-  answered = 0;
-  readonly stop: () => void;
-
-  constructor(nats: NatsConnection, subject: string, always?: string) {
-    this.subject = subject;
-    const subscription = nats.subscribe(subject, {
-      callback: (_error, msg) => {
-        this.requests.push(msg);
-        if (always !== undefined) msg.respond(always);
-      },
-    });
-    this.stop = () => subscription.unsubscribe();
-  }
-
-  /** Answers the oldest that has no answer. */
-  answer(): void {
-    const request = this.requests[this.answered];
-    if (request !== undefined) {
-      this.answered += 1;
-      request.respond(JSON.stringify({ stream: "S", seq: this.answered }));
-    }
-  }
-}
-
-function headersOf(message: JsMsg | undefined): Record<string, string> {
-  return Object.fromEntries(
-    [...(message?.headers ?? [])].map(([name, values]) => [name, values.at(-1) ?? ""]),
-  );
-}
-
-/** What the client does not show of itself. */
-function inside(nats: NatsConnection): {
-  connected: boolean;
-  listeners: unknown[];
-  subscriptions: { size(): number };
-} {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-  return (nats as unknown as { protocol: ReturnType<typeof inside> }).protocol;
-}
-
-function traces(nats: NatsConnection): { listeners: number; subscriptions: number } {
-  const { listeners, subscriptions } = inside(nats);
-  return { listeners: listeners.length, subscriptions: subscriptions.size() };
-}

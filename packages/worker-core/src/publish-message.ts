@@ -1,7 +1,7 @@
 import type { MsgHdrs } from "@nats-io/transport-node";
 import { headerText, isSubject, type Verdict } from "@muster/contracts";
 import { PublishError } from "./publish-error.ts";
-import type { OutgoingMessage } from "./publish-pipe.ts";
+import type { OutgoingMessage } from "./publish-item.ts";
 import { inject, isTracing } from "./trace.ts";
 
 /** What may be said of one message. */

@@ -1,34 +1,12 @@
-import { createInbox, PermissionViolationError } from "@nats-io/transport-node";
-import type { Msg, MsgHdrs, NatsConnection, Status, Subscription } from "@nats-io/transport-node";
+import { createInbox } from "@nats-io/transport-node";
+import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
 import { Fifo } from "./fifo.ts";
 import { readStatus } from "./headers.ts";
-import { readPubAck } from "./pub-ack.ts";
-import { notSent, PublishError, refusal, unknownOutcome } from "./publish-error.ts";
-
-/** A message as it goes out. */
-export interface OutgoingMessage {
-  readonly subject: string;
-  readonly eventId: string;
-  /** The whole header block. */
-  readonly headers: MsgHdrs;
-  readonly body: Uint8Array;
-}
-
-/** What a stream has accepted. */
-export interface Accepted {
-  readonly stream: string;
-  readonly sequence: number;
-  /** The stream had a message of the same `Nats-Msg-Id` already: `sequence` is that one's. */
-  readonly duplicate: boolean;
-}
-
-interface Item extends OutgoingMessage {
-  readonly resolve: (accepted: Accepted) => void;
-  readonly reject: (error: PublishError) => void;
-  readonly queuedAt: number;
-  until: number;
-  tries: number;
-}
+import { notSent, PublishError } from "./publish-error.ts";
+import type { Accepted, Item, OutgoingMessage } from "./publish-item.ts";
+import { failWithoutStream, settle } from "./publish-item.ts";
+import { isConnected, watchStatus } from "./publish-status.ts";
+import { failForbidden, failOverdue, failSent, failUnsent, failWaiting } from "./publish-unanswered.ts";
 
 const noResponders = 503;
 /** A stream that has just lost its leader, or a server that has just started, has no responders for a moment. */
@@ -50,7 +28,7 @@ export class PublishPipe {
   readonly #sweepMs: number;
   readonly #inbox: string;
   readonly #subscription: Subscription;
-  readonly #status: AsyncIterable<Status>;
+  readonly #stopStatus: () => void;
   readonly #sent = new Map<string, Item>();
   readonly #waiting = new Fifo<Item>();
   /** Had no responders, to be sent again at the next sweep. */
@@ -83,8 +61,14 @@ export class PublishPipe {
         }
       },
     });
-    this.#status = nats.status();
-    void this.#watch();
+    this.#stopStatus = watchStatus(nats, {
+      onChange: (isUp) => this.#change(isUp),
+      onForbidden: (error) => {
+        failForbidden(this.#sent, error);
+        this.#next();
+      },
+      onClosed: () => this.#close("unreachable", "the connection is closed"),
+    });
   }
 
   /** Resolves with the stream's answer; rejects with a PublishError. */
@@ -154,29 +138,16 @@ export class PublishPipe {
     if (msg.data.length === 0 && readStatus(msg) === noResponders) {
       this.#noResponders(item);
     } else {
-      this.#settle(item, msg);
+      settle(item, msg);
     }
     this.#next();
-  }
-
-  #settle(item: Item, msg: Msg): void {
-    try {
-      const ack = readPubAck(msg);
-      if (ack.ok) {
-        item.resolve(ack);
-      } else {
-        item.reject(refusal(item, ack));
-      }
-    } catch (cause) {
-      item.reject(unknownOutcome(item, "the answer is no PubAck", { cause }));
-    }
   }
 
   #noResponders(item: Item): void {
     if (item.tries < triesWithoutResponders) {
       this.#again.push(item);
     } else {
-      item.reject(new PublishError("no_stream", item, `no stream takes ${item.subject}`));
+      failWithoutStream(item);
     }
   }
 
@@ -204,29 +175,15 @@ export class PublishPipe {
 
   readonly #onSweep = (): void => {
     const now = performance.now();
-    this.#failWaiting(now);
-    for (const [reply, item] of this.#sent) {
-      if (now >= item.until) {
-        this.#sent.delete(reply);
-        item.reject(unknownOutcome(item, `no answer in ${this.#timeoutMs} ms`));
-      }
-    }
+    // Before those that were sent: one that took their place now would have no time left for its answer.
+    const isOverdue = (item: Item): boolean => now + this.#sweepMs >= this.#dueAt(item);
+    const why = this.#isUp ? "no answers" : "not connected";
+    failWaiting(this.#waiting, isOverdue, `${why} for ${this.#timeoutMs} ms`);
+    failOverdue(this.#sent, now, `no answer in ${this.#timeoutMs} ms`);
     this.#sendAgain(now);
     this.#next();
     this.#sweep = this.size > 0 ? setTimeout(this.#onSweep, this.#sweepMs) : undefined;
   };
-
-  // Before those that were sent: one that took their place now would have no time left for its answer.
-  #failWaiting(now: number): void {
-    for (let item = this.#waiting.peek(); item !== undefined; item = this.#waiting.peek()) {
-      if (now + this.#sweepMs < this.#dueAt(item)) {
-        break;
-      }
-      this.#waiting.shift();
-      const why = this.#isUp ? "no answers" : "not connected";
-      item.reject(notSent(item, `${why} for ${this.#timeoutMs} ms`));
-    }
-  }
 
   // Counted from its turn: before that it waited for others.
   #dueAt(item: Item): number {
@@ -238,7 +195,7 @@ export class PublishPipe {
     this.#again = [];
     for (const item of again) {
       if (now >= item.until) {
-        item.reject(new PublishError("no_stream", item, `no stream takes ${item.subject}`));
+        failWithoutStream(item);
       } else if (this.#isUp) {
         this.#publish(item);
       } else {
@@ -247,38 +204,10 @@ export class PublishPipe {
     }
   }
 
-  async #watch(): Promise<void> {
-    for await (const status of this.#status) {
-      if (status.type === "disconnect") {
-        this.#isUp = false;
-        this.#loseSent("connection lost");
-      } else if (status.type === "reconnect") {
-        this.#isUp = true;
-        this.#next();
-      } else if (status.type === "error" && status.error instanceof PermissionViolationError) {
-        this.#forbid(status.error);
-      }
-    }
-    this.#close("unreachable", "the connection is closed");
-  }
-
-  // Their answers are lost with the connection.
-  #loseSent(why: string): void {
-    const sent = [...this.#sent.values()];
-    this.#sent.clear();
-    for (const item of sent) {
-      item.reject(unknownOutcome(item, why));
-    }
-    this.#next();
-  }
-
-  // The server does not answer a publish that it does not permit.
-  #forbid({ operation, subject, message }: PermissionViolationError): void {
-    for (const [reply, item] of this.#sent) {
-      if (operation === "publish" && item.subject === subject) {
-        this.#sent.delete(reply);
-        item.reject(new PublishError("refused", item, message));
-      }
+  #change(isUp: boolean): void {
+    this.#isUp = isUp;
+    if (!isUp) {
+      failSent(this.#sent, "connection lost");
     }
     this.#next();
   }
@@ -286,10 +215,8 @@ export class PublishPipe {
   #close(code: string, why: string): void {
     this.#end ??= { code, why };
     this.#isUp = false;
-    this.#loseSent(why);
-    for (const item of [...this.#again, ...this.#waiting.takeAll()]) {
-      item.reject(notSent(item, why));
-    }
+    failSent(this.#sent, why);
+    failUnsent([...this.#again, ...this.#waiting.takeAll()], why);
     this.#again = [];
     this.#next();
     clearTimeout(this.#sweep);
@@ -297,19 +224,6 @@ export class PublishPipe {
     if (!this.#nats.isClosed() && !this.#subscription.isClosed()) {
       this.#subscription.unsubscribe();
     }
-    stop(this.#status);
-  }
-}
-
-// The client's own word, not in its types; there is no event for a connection that is down already.
-function isConnected(nats: NatsConnection): boolean {
-  const protocol = (nats as { protocol?: { connected?: unknown } }).protocol;
-  return protocol?.connected !== false;
-}
-
-// The iterator's type has no end; it would stay with the connection.
-function stop(status: AsyncIterable<Status>): void {
-  if ("stop" in status && typeof status.stop === "function") {
-    status.stop();
+    this.#stopStatus();
   }
 }

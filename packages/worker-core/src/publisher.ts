@@ -3,8 +3,9 @@ import { createVerdict, isName, type JsonSchema, jsonSchemaOf, MusterError } fro
 import { z } from "zod";
 import { newEventId } from "./event-id.ts";
 import type { PublishError } from "./publish-error.ts";
+import type { Accepted } from "./publish-item.ts";
 import { type MessageRules, outgoing, type PublishOptions } from "./publish-message.ts";
-import { type Accepted, PublishPipe } from "./publish-pipe.ts";
+import { PublishPipe } from "./publish-pipe.ts";
 
 /** What a publisher needs. */
 export interface PublisherOptions<T extends z.ZodType = z.ZodType> {

@@ -26,6 +26,13 @@ export function addCommands(
   }
 }
 
+const made = new WeakMap<Command, Procedure>();
+
+/** The procedure that a command was made of. */
+export function procedureOf(command: Command): Procedure | undefined {
+  return made.get(command);
+}
+
 function addCommand<P extends ProcedurePath>(
   program: Command,
   procedure: Procedure & { path: P },
@@ -39,6 +46,7 @@ function addCommand<P extends ProcedurePath>(
     .command(words.at(-1) ?? "")
     .summary(lower(summary))
     .description([lower(summary), note?.replace(/[.]$/, "")].filter(Boolean).join(". "));
+  made.set(command, procedure);
   if (refinement.alias !== undefined) command.alias(refinement.alias);
   const { fields, inner } = fieldsOf(procedure, refinement.flags);
   const named = argumentsOf(procedure, refinement, fields);
@@ -47,6 +55,7 @@ function addCommand<P extends ProcedurePath>(
   const flags = fields.filter((field) => !named.some((one) => one.field === field));
   for (const field of flags) command.addOption(optionOf(field));
   refinement.extend?.(command);
+  command.addHelpText("after", `\nCalls ${procedure.path}; needs role ${procedure.role ?? "none"}.`);
   const isWatched = refinement.isWatched ?? (procedure.type === "query" && refinement.action === undefined);
   if (isWatched) addWatch(command);
   command.action(async (...given: unknown[]) => {

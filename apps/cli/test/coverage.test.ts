@@ -2,11 +2,11 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkoutRoot } from "@muster/testkit";
-import type { Command } from "commander";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Client } from "../src/client.ts";
 import { exampleOf } from "../src/examples.ts";
 import { createProgram } from "../src/program.ts";
+import { leaves } from "../src/reference.ts";
 
 /** Procedures without a command, each with its reason; there are none. */
 const exceptions: Record<string, string> = {};
@@ -52,12 +52,6 @@ async function calledBy(line: string): Promise<string[]> {
   return [...called];
 }
 
-function leaves(command: Command, path = ""): { name: string; command: Command }[] {
-  return command.commands.flatMap((child) => {
-    const name = `${path} ${child.name()}`.trimStart();
-    return child.commands.length > 0 ? leaves(child, name) : [{ name, command: child }];
-  });
-}
 const all = leaves(createProgram(() => noting(new Set())));
 
 test("every procedure has a command that calls it", async () => {
@@ -84,6 +78,7 @@ test.each(all.map(({ name, command }) => [name, command] as const))(
     let help = "";
     command.configureOutput({ writeOut: (text) => (help += text) });
     command.outputHelp();
+    expect(help).toMatch(/\nCalls [a-zA-Z.]+; needs role (viewer|operator|admin)\.\n/);
     expect(help).toMatch(new RegExp(`\nExample: muster ${name} ?`));
     expect(await calledBy(exampleOf(name, command))).toHaveLength(1);
   },

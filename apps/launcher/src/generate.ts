@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { root } from "./setup/tools.ts";
 
-/** What makes generated files: those of the contracts, for all languages, and those of the control plane. */
-export const generators = ["packages/contracts", "apps/control-plane"].map((folder) =>
+/** What makes generated files: the contracts' for all languages, the control plane's, and the CLI's of those. */
+export const generators = ["packages/contracts", "apps/control-plane", "apps/cli"].map((folder) =>
   join(root, folder, "scripts/generate.ts"),
 );
 

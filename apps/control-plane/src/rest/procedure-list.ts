@@ -1,6 +1,6 @@
 // All procedures with what they take, as a document: who makes commands or clients of them need not load the router.
 import type { ProcedurePath } from "../router.ts";
-import { type Operation, operations } from "./operations.ts";
+import { BASE, type Operation, operations } from "./operations.ts";
 import { type Declared, declaredOf } from "./procedures.ts";
 import { parametersOf } from "./route.ts";
 import type { JsonSchema } from "./schemas.ts";
@@ -12,6 +12,8 @@ export type Listed = {
   role: Declared["role"];
   summary: string;
   description?: string;
+  /** Method and path of each of its REST operations. */
+  rest: string[];
   /** Fields that name what it is about, in order; `is_optional`: it is also called without. */
   names: { name: string; is_optional?: true }[];
   /** JSON Schema of the input; absent where it takes none. */
@@ -36,6 +38,7 @@ function listed(path: ProcedurePath): Listed {
     role,
     summary,
     ...(description === undefined ? {} : { description }),
+    rest: of.map(({ method, path: below }) => `${method} ${BASE}${below}`),
     // Names within another field belong to a document, which says them itself.
     names: first.inputAt === undefined ? namesOf(of) : [],
     ...(Object.keys(input).length === 0 ? {} : { input: short(input) as JsonSchema }),

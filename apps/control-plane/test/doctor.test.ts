@@ -114,7 +114,8 @@ describe("a stream", () => {
       num_replicas: 1,
       subjects: ["a.*"],
     };
-    const info = { config: { ...stream, ...config }, state: { messages: 5 } };
+    const cluster = "cluster" in over ? { cluster: over.cluster } : {};
+    const info = { config: { ...stream, ...config }, state: { messages: 5 }, ...cluster };
     const consumer = {
       name: "c",
       config: { filter_subjects: ["a.>"], max_deliver: -1 },
@@ -143,6 +144,23 @@ describe("a stream", () => {
     ["error discard-old", { discard: "old", max_bytes: 1 }, {}],
     ["warning uncovered", { subjects: ["a.*", "b.*", "muster.replay.S.>"] }, {}],
     ["warning replicas", {}, { isCluster: true }],
+    ["warning copies", { num_replicas: 3 }, { cluster: { leader: "n1" } }],
+    ["error copies", { num_replicas: 3 }, { cluster: { leader: "" } }],
+    [
+      "warning copies",
+      {},
+      { deadLetters: { config: { num_replicas: 3, max_bytes: -1 }, cluster: { leader: "n1" } } },
+    ],
+    [
+      "warning copies",
+      { num_replicas: 3 },
+      {
+        consumers: consumer({ max_deliver: -1 }).consumers.map((one) => ({
+          ...one,
+          cluster: { leader: "n1" },
+        })),
+      },
+    ],
     ["warning memory", { storage: "memory" }, {}],
     ["error dead-letters-full", {}, { deadLetters: { config: { max_bytes: 100 }, state: { bytes: 80 } } }],
     ["error max-deliver", {}, consumer({ max_deliver: 5 })],

@@ -1,6 +1,9 @@
 // Looks at streams, groups and members, and says what is not as it should be.
 import { checkName, dlqStream, MusterError } from "@muster/contracts";
 import { z } from "zod";
+import { isCluster } from "../groups/await-copies.ts";
+import { ownStreams } from "../groups/buckets.ts";
+import { lackOfStream } from "../groups/copies.ts";
 import { inWords } from "../groups/plan-change.ts";
 import { planGroup } from "../groups/plan.ts";
 import { type Group, listConsumers, readGroups } from "../groups/read-groups.ts";
@@ -12,7 +15,7 @@ import { pipelined } from "../pipelined.ts";
 import { Finding, type GroupFacts, type Severity, type StreamFacts } from "./finding.ts";
 import { groupChecks } from "./group-checks.ts";
 import { memberChecks } from "./member-checks.ts";
-import { streamChecks } from "./stream-checks.ts";
+import { copiesLacking, streamChecks } from "./stream-checks.ts";
 
 /** The report: findings by severity, and what was looked at. */
 export const Report = z
@@ -52,7 +55,9 @@ export async function examine(nats: Nats, only?: string): Promise<Report> {
       ),
     ),
   );
-  const findings = ofStreams.flat().toSorted((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
+  const ofOwn = groups.length === 0 ? [] : await examineOwn(nats);
+  const all = [...ofStreams.flat(), ...ofOwn];
+  const findings = all.toSorted((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
   const count = (severity: Severity) => findings.filter((finding) => finding.severity === severity).length;
   return {
     findings,
@@ -74,9 +79,8 @@ async function examineStream(snapshot: Snapshot, groups: Group[], stream: string
   const ofGroups = await pipelined(groups, AT_ONCE, (group) => examineGroup(snapshot, group, info));
   if (info === undefined) return ofGroups.flat();
   const consumers = await listConsumers(nats, stream);
-  const isCluster = (nats.nc.info?.cluster ?? "") !== "";
   const deadLetters = await findStream(nats, dlqStream(stream));
-  const facts: StreamFacts = { info, deadLetters, consumers, groups, isCluster };
+  const facts: StreamFacts = { info, deadLetters, consumers, groups, isCluster: isCluster(nats) };
   const ofStream = streamChecks
     .flatMap((check) => check(facts))
     .map(({ consumer, ...sign }) => ({
@@ -85,6 +89,16 @@ async function examineStream(snapshot: Snapshot, groups: Group[], stream: string
       ...(consumer === undefined ? {} : { group: consumer }),
     }));
   return [...ofStream, ...ofGroups.flat()];
+}
+
+/** Buckets, tokens and audit: without them groups stop, too. */
+async function examineOwn(nats: Nats): Promise<Finding[]> {
+  if (!isCluster(nats)) return [];
+  const found = await pipelined(ownStreams(), AT_ONCE, async (stream) => {
+    const info = await findStream(nats, stream);
+    return copiesLacking("the stream", info && lackOfStream(info)).map((sign) => ({ ...sign, stream }));
+  });
+  return found.flat();
 }
 
 async function examineGroup(

@@ -2,6 +2,7 @@
 import { overlaps } from "@muster/contracts";
 import { kindOf } from "../groups/change.ts";
 import { filtersOfConsumer } from "../groups/consumer-config.ts";
+import { type Lack, lackOfConsumer, lackOfStream } from "../groups/copies.ts";
 import { droppingLimits } from "../groups/silent-loss.ts";
 import type { Sign, StreamFacts } from "./finding.ts";
 
@@ -53,6 +54,20 @@ export const streamChecks: readonly ((facts: StreamFacts) => Told[])[] = [
         reason: "when its server is away the stream is too, and with its disk the messages are gone",
         fix: "apply the group with --replicas 3",
       },
+    ];
+  },
+
+  function copies({ info, deadLetters, consumers }) {
+    const ofDead = deadLetters === undefined ? undefined : lackOfStream(deadLetters);
+    return [
+      ...copiesLacking("the stream", lackOfStream(info)),
+      ...copiesLacking("its dead-letter stream", ofDead),
+      ...consumers.flatMap((consumer) =>
+        copiesLacking("the consumer", lackOfConsumer(consumer, info.config)).map((sign) => ({
+          ...sign,
+          consumer: consumer.name,
+        })),
+      ),
     ];
   },
 
@@ -129,6 +144,22 @@ export const streamChecks: readonly ((facts: StreamFacts) => Told[])[] = [
       }));
   },
 ];
+
+/** The sign of what has fewer copies than it is to have, if it does. */
+export function copiesLacking(what: string, lack: Lack | undefined): Sign[] {
+  if (lack === undefined) return [];
+  return [
+    {
+      id: "copies",
+      severity: lack.hasLeader ? "warning" : "error",
+      evidence: `${what} has ${lack.words}`,
+      reason: lack.hasLeader
+        ? "a server that is lost now may take the stream with it until it is back, also where only a consumer lacks copies"
+        : "without a leader nothing is taken and nothing delivered",
+      fix: "bring back the servers that are away; after a change of replicas wait until this is gone before a server is stopped",
+    },
+  ];
+}
 
 function whose(config: { metadata?: Record<string, string> }): string {
   return kindOf(config) === undefined ? "with the tool that made it," : "apply the group again;";

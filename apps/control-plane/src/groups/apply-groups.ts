@@ -2,8 +2,8 @@
 import { z } from "zod";
 import { asMusterError } from "../errors.ts";
 import type { Nats } from "../nats/connection.ts";
-import { applyEntry, streamsAfter, streamsBefore } from "./apply.ts";
-import { provisionBuckets } from "./buckets.ts";
+import { applyEntry, bucketsBefore, noted, Notes, streamsAfter, streamsBefore, streamsOf } from "./apply.ts";
+import { awaitCopies, COPIES_MS } from "./await-copies.ts";
 import { Change } from "./change.ts";
 import type { Checked } from "./check-groups.ts";
 import type { Entry } from "./entries.ts";
@@ -28,6 +28,7 @@ export const GroupsApplied = z
       .array(Change)
       .describe("What groups have together: buckets, streams, dead-letter streams, contracts"),
     groups: z.array(GroupApplied),
+    notes: Notes,
   })
   .meta({ id: "GroupsApplied" });
 export type GroupsApplied = z.infer<typeof GroupsApplied>;
@@ -37,16 +38,18 @@ export type Around = (entry: Entry, run: () => Promise<GroupApplied>) => Promise
 
 /**
  * Refuses the whole file before anything is made; then goes by stream, in the order of the file, and stops where one
- * group fails, by an outage or by somebody else's change. Safe to repeat: what is there already is unchanged.
+ * group fails, by an outage or by somebody else's change. Safe to repeat: what is there already is unchanged. In a
+ * cluster it waits for copies, as an apply of one group does.
  */
 export async function applyGroups(
   nats: Nats,
   entries: readonly Entry[],
   around: Around = (_entry, run) => run(),
 ): Promise<GroupsApplied> {
+  const until = performance.now() + COPIES_MS;
   const planned = await plan(new Snapshot(nats, true), entries);
   const replicas = Math.max(...planned.parts.map((part) => part.replicas));
-  const shared = await provisionBuckets(nats, replicas);
+  const shared = await bucketsBefore(nats, replicas, until);
   const groups: GroupApplied[] = [];
   const contracts = new Set<string>();
   let isBroken = false;
@@ -60,7 +63,9 @@ export async function applyGroups(
     }
     groups.push(...notReached(ofPart, groups));
   }
-  return { ok: !isBroken, shared, groups };
+  // Where it failed, the next apply has more to change.
+  const notes = isBroken ? [] : await awaitCopies(nats, streamsOf(planned.parts), until);
+  return { ok: !isBroken, shared, groups, ...noted(notes) };
 }
 
 type PartWork = {

@@ -4,7 +4,8 @@ import { z } from "zod";
 import { fail } from "../errors.ts";
 import { putEntry } from "../nats/bucket.ts";
 import type { Nats } from "../nats/connection.ts";
-import { provisionBuckets } from "./buckets.ts";
+import { awaitCopies, COPIES_MS } from "./await-copies.ts";
+import { ownStreams, provisionBuckets } from "./buckets.ts";
 import { canonicalJson } from "./canonical.ts";
 import { Change } from "./change.ts";
 import type { Checked } from "./check-groups.ts";
@@ -18,9 +19,21 @@ import { Snapshot } from "./snapshot.ts";
 import { readSpec, type StoredSpec } from "./specs.ts";
 import { provisionStream, type Source, type StreamOptions } from "./stream.ts";
 
+/** What is made, and yet not as safe as it was asked for. */
+export const Notes = z
+  .array(z.string())
+  .optional()
+  .describe("What has fewer copies in the cluster than it is to have; the servers go on by themselves");
+
 /** What an apply came to: the spec's revision, and what happened to each thing. */
 export const Applied = z
-  .strictObject({ stream: z.string(), group: z.string(), revision: z.int(), changes: z.array(Change) })
+  .strictObject({
+    stream: z.string(),
+    group: z.string(),
+    revision: z.int(),
+    changes: z.array(Change),
+    notes: Notes,
+  })
   .meta({ id: "Applied" });
 export type Applied = z.infer<typeof Applied>;
 
@@ -29,23 +42,48 @@ export type Applied = z.infer<typeof Applied>;
  * queue group has neither stream nor consumer. All that can be refused is refused before anything is
  * made. Safe to repeat, and safe when two run at once: the spec is written by compare and set
  * (`changed_meanwhile` for the one that was late), and both leave stream and consumer as the spec
- * that won wants them. With `adopt` what others made is taken over.
+ * that won wants them. With `adopt` what others made is taken over. In a cluster it ends when streams and consumers have
+ * their copies, or after `copiesMs` (default a minute) with a note.
  */
 export async function applyGroup(
   nats: Nats,
   spec: GroupSpec,
   options: StreamOptions = {},
   adopt = false,
+  copiesMs: number = COPIES_MS,
 ): Promise<Applied> {
+  const until = performance.now() + copiesMs;
   const planned = await plan(new Snapshot(nats, false), [{ spec, stream: options, adopt }]);
   const [part, group] = [planned.parts[0], planned.groups[0]];
   if (part === undefined || group === undefined) throw new Error("a plan without its group");
-  const ofBuckets = await provisionBuckets(nats, part.replicas);
+  const ofBuckets = await bucketsBefore(nats, part.replicas, until);
   const before = await streamsBefore(nats, part);
   const { revision, consumer, contracts, spec: ofSpec } = await applyEntry(nats, group, spec.contracts);
   const after = await streamsAfter(nats, part);
   const changes = [...ofBuckets, ...after, ...before, ...consumer, ...contracts, ofSpec];
-  return { stream: spec.stream, group: spec.group, revision, changes };
+  const notes = await awaitCopies(nats, streamsOf([part]), until);
+  return { stream: spec.stream, group: spec.group, revision, changes, ...noted(notes) };
+}
+
+/** The buckets and the audit. While they get more copies they may not answer for seconds: without them nothing goes on. */
+export async function bucketsBefore(nats: Nats, replicas: number, until: number): Promise<Change[]> {
+  const changes = await provisionBuckets(nats, replicas);
+  if (changes.some(({ change }) => change === "updated")) await awaitCopies(nats, ownStreams(), until);
+  return changes;
+}
+
+/** All streams that parts need, Muster's own among them. */
+export function streamsOf(parts: readonly Checked[]): string[] {
+  const ofParts = parts.flatMap(({ stream, source }) => [
+    ...(source === undefined ? [] : [stream]),
+    dlqStream(stream),
+  ]);
+  return [...ownStreams(), ...ofParts];
+}
+
+/** No word of notes where there are none. */
+export function noted(notes: string[]): { notes?: string[] } {
+  return notes.length === 0 ? {} : { notes };
 }
 
 /** What has to be there before consumers: the dead-letter stream of a part, and its stream where it is new. */

@@ -37,7 +37,12 @@ const all: readonly Bucket[] = [
 ];
 
 /** There before the first group: tokens, and the audit without which nothing is changed. */
-const ownStreams = [bucketStream(TOKENS), AUDIT];
+const forAccess = [bucketStream(TOKENS), AUDIT];
+
+/** The streams behind the buckets, tokens and audit. */
+export function ownStreams(): string[] {
+  return [...all.map(({ name }) => bucketStream(name)), ...forAccess];
+}
 
 /**
  * Makes the buckets that are missing. One that others made is taken as it is when it can serve; what is ours gets as many
@@ -47,7 +52,7 @@ export async function provisionBuckets(nats: Nats, replicas: number): Promise<Ch
   const changes: Change[] = [];
   for (const bucket of all)
     changes.push({ what: `bucket ${bucket.name}`, change: await provision(nats, bucket, replicas) });
-  for (const name of ownStreams) {
+  for (const name of forAccess) {
     const found = await findStream(nats, name);
     const patch = found === undefined ? {} : moreReplicas(found.config, replicas);
     if (Object.keys(patch).length === 0) continue;
@@ -66,7 +71,7 @@ export async function provisionBucket(nats: Nats, name: string, replicas: number
 /** What would become of the buckets. */
 export async function planBuckets(snapshot: Snapshot, replicas: number): Promise<PlannedChange[]> {
   const changes = await Promise.all(all.map((bucket) => plan(snapshot, bucket, replicas)));
-  for (const name of ownStreams) {
+  for (const name of forAccess) {
     const found = await snapshot.stream(name);
     if (found === undefined) continue;
     const differences = differencesBetween(found.config, moreReplicas(found.config, replicas));

@@ -8,6 +8,8 @@ import { storeTimeOf } from "./store-time.ts";
 const BATCH = 512;
 // Bounds what one batch puts in flight: a server drops a connection that falls too far behind.
 const BATCH_BYTES = 8 * 1024 * 1024;
+/** Of neighbours: with so many bytes, what a request costs beside them is little. */
+const CLOSE_BYTES = 1024 * 1024;
 /** The server refuses more than 1,024 in one answer. */
 export const MOST_SUBJECTS = 500;
 const TIMEOUT_MS = 5000;
@@ -95,6 +97,25 @@ export async function readBatch(
 export async function messageAt(nats: Nats, stream: string, seq: number): Promise<Stored | undefined> {
   const message = await directGet(nats, stream, seq);
   return message ?? (await leaderMessageAt(nats, stream, seq));
+}
+
+/**
+ * What one request brings of the messages at these sequences, where at least every second of their range is wanted; else
+ * nothing. Those that are missing may be there all the same: {@link messageAt} knows.
+ */
+export async function closeMessages(
+  nats: Nats,
+  stream: string,
+  seqs: readonly number[],
+): Promise<ReadonlyMap<number, Stored>> {
+  const [first, last] = [Math.min(...seqs), Math.max(...seqs)];
+  const range = last - first + 1;
+  if (seqs.length < 2 || range > 2 * seqs.length || range > BATCH) return new Map();
+  const found = await directBatch(nats, stream, {
+    ...batchQuery(first, ">", range),
+    max_bytes: CLOSE_BYTES,
+  });
+  return found === "no_direct" ? new Map() : new Map(found.map((message) => [message.seq, message]));
 }
 
 /** As {@link messageAt}, but never one that was deleted. */

@@ -2,7 +2,7 @@
 import { dlqStream } from "@muster/contracts";
 import { fail } from "../../errors.ts";
 import type { Nats } from "../../nats/connection.ts";
-import { messageAt } from "../../nats/scan.ts";
+import { closeMessages, messageAt, type Stored } from "../../nats/scan.ts";
 import { type DeadLetter, toDeadLetter } from "../read.ts";
 import type { Letters } from "./letters.ts";
 import { deadLetterIndex } from "./registry.ts";
@@ -24,8 +24,12 @@ export async function readRows<T>(
 ): Promise<Awaited<T>[]> {
   const kept: Awaited<T>[] = [];
   for (let i = 0; i < rows.length; i += AT_ONCE) {
-    const some = rows.slice(i, i + AT_ONCE).map(async (row) => {
-      const letter = await readRow(nats, stream, letters, row, upTo);
+    const together = rows.slice(i, i + AT_ONCE);
+    // Neighbours come with one request, as they mostly are where no filter was given.
+    const seqs = together.map((row) => letters.seqs[row] ?? 0);
+    const read = await closeMessages(nats, dlqStream(stream), seqs);
+    const some = together.map(async (row) => {
+      const letter = await readRow(nats, stream, letters, row, { upTo, read });
       return letter === undefined ? [] : [await keep(letter, row)];
     });
     kept.push(...(await Promise.all(some)).flat());
@@ -35,18 +39,18 @@ export async function readRows<T>(
 
 /**
  * The dead letter of a row with those of its copies that are still there. Where the row's own message is gone, a copy
- * behind `upTo` stands for it at its own place, when that is come to.
+ * behind `upTo` stands for it at its own place, when that is come to. `read`: messages that were read already.
  */
 export async function readRow(
   nats: Nats,
   stream: string,
   letters: Letters,
   row: number,
-  upTo: number = Number.POSITIVE_INFINITY,
+  { upTo = Number.POSITIVE_INFINITY, read }: { upTo?: number; read?: ReadonlyMap<number, Stored> } = {},
 ): Promise<DeadLetter | undefined> {
   let first: DeadLetter | undefined;
   for (const one of letters.withCopies(row)) {
-    const letter = await readOne(nats, stream, letters, one);
+    const letter = await readOne(nats, stream, letters, one, read);
     if (first !== undefined) first.sequences.push(...(letter?.sequences ?? []));
     else if (letter !== undefined && (letters.seqs[one] ?? 0) > upTo) return undefined;
     else first = letter;
@@ -59,8 +63,10 @@ async function readOne(
   stream: string,
   letters: Letters,
   row: number,
+  read?: ReadonlyMap<number, Stored>,
 ): Promise<DeadLetter | undefined> {
-  const message = await messageAt(nats, dlqStream(stream), letters.seqs[row] ?? 0);
+  const seq = letters.seqs[row] ?? 0;
+  const message = read?.get(seq) ?? (await messageAt(nats, dlqStream(stream), seq));
   if (message === undefined) {
     letters.remove(row);
     return undefined;

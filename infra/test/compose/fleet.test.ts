@@ -25,7 +25,7 @@ describe.skipIf(missing !== undefined)(missing ?? "the fleet in containers", () 
   afterAll(async () => {
     await fleet?.[Symbol.asyncDispose]();
     await engine?.[Symbol.asyncDispose]();
-  }, MINUTE);
+  }, PATIENCE_MS);
 
   test("comes up healthy, two workers of each language", async () => {
     const containers = await fleet.containers();

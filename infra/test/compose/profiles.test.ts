@@ -18,7 +18,7 @@ describe.skipIf(missing !== undefined)(missing ?? "the other profiles", () => {
 
   afterAll(async () => {
     await engine?.[Symbol.asyncDispose]();
-  });
+  }, PATIENCE_MS);
 
   test(
     "small: NATS, the control plane and one worker of each language, without a database",

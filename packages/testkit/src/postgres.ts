@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -7,6 +7,7 @@ import { freePort } from "./port.ts";
 import { makeData, owner, postgresUser, runAs } from "./postgres-data.ts";
 import { findPostgres } from "./postgres-find.ts";
 import { type Proc, startProcess } from "./process.ts";
+import { alive, childrenOf } from "./process-table.ts";
 import { waitFor } from "./wait.ts";
 
 /** How to start a server. Default: a free port, settings that make tests quick. */
@@ -69,7 +70,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     proc.kill(signal);
     for (const pid of sessions) killIfThere(pid);
     await proc.exited;
-    await waitFor("postgres to leave its data", async () => (await alive(sessions)) === 0);
+    await waitFor("postgres to leave its data", async () => (await alive(sessions)).length === 0);
   };
   const stop = async (): Promise<void> => {
     // Fast shutdown: SIGTERM would wait for the clients.
@@ -120,32 +121,6 @@ function settings(options: PostgresOptions): string[] {
     ...options.settings,
   };
   return Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-}
-
-/** Pids of the sessions and helpers of a server, where the system tells them. */
-async function childrenOf(pid: number): Promise<number[]> {
-  const children: number[] = [];
-  for (const entry of await readdir("/proc").catch(() => [])) {
-    if (/^[0-9]+$/.test(entry) && (await stat(entry))?.parent === pid) children.push(Number(entry));
-  }
-  return children;
-}
-
-async function alive(pids: readonly number[]): Promise<number> {
-  const stats = await Promise.all(pids.map((pid) => stat(String(pid))));
-  // A zombie holds nothing any more; who reaps it is not our matter.
-  return stats.filter((one) => one !== undefined && one.state !== "Z").length;
-}
-
-async function stat(pid: string): Promise<{ state: string; parent: number } | undefined> {
-  try {
-    const text = await readFile(`/proc/${pid}/stat`, "utf8");
-    // The second field, the name, may hold anything, also a parenthesis.
-    const [state = "", parent] = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    return { state, parent: Number(parent) };
-  } catch {
-    return undefined;
-  }
 }
 
 function killIfThere(pid: number): void {

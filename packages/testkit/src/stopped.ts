@@ -1,4 +1,5 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
+import { findProcesses, statOf } from "./process-table.ts";
 import { waitFor } from "./wait.ts";
 
 /** Stops a process (SIGSTOP), and returns when it has really stopped. */
@@ -20,24 +21,12 @@ export async function untilStopped(pids: readonly number[]): Promise<void> {
 }
 
 /** The process ids of a group; none on a system without /proc. */
-export async function pidsOfGroup(leader: number): Promise<number[]> {
-  const names = await readdir("/proc").catch(() => []);
-  const pids: number[] = [];
-  for (const name of names.filter((one) => /^\d+$/.test(one)))
-    if ((await statOf(`/proc/${name}/stat`))?.group === leader) pids.push(Number(name));
-  return pids;
+export function pidsOfGroup(leader: number): Promise<number[]> {
+  return findProcesses(({ group }) => group === leader);
 }
 
 async function statesOf(pid: number): Promise<string[]> {
   const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
-  const stats = await Promise.all(threads.map((thread) => statOf(`/proc/${pid}/task/${thread}/stat`)));
+  const stats = await Promise.all(threads.map((thread) => statOf(pid, Number(thread))));
   return stats.flatMap((stat) => (stat === undefined ? [] : [stat.state]));
-}
-
-/** Undefined for one that is gone. The command's name may hold spaces and parentheses, so the last one ends it. */
-async function statOf(path: string): Promise<{ state: string; group: number } | undefined> {
-  const text = await readFile(path, "utf8").catch(() => undefined);
-  if (text === undefined) return undefined;
-  const [state = "", , group] = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return { state, group: Number(group) };
 }

@@ -30,13 +30,19 @@ export function plannedAll({ nothing_to_do, shared, groups }: PlanAll): string {
 }
 
 /** What an apply did to a group. */
-export function applied({ stream, group, revision, changes }: Applied): string {
+export function applied({ stream, group, revision, changes, notes }: Applied): string {
   const rows = changes.map(({ what, change }) => [what, words(change)]);
-  return `${table(["what", "change"], rows)}\n\ngroup ${group} of stream ${stream} is at revision ${revision}`;
+  const end = `group ${group} of stream ${stream} is at revision ${revision}`;
+  return [table(["what", "change"], rows), ...noted(notes), end].join("\n\n");
+}
+
+/** What is not as it was asked for yet. */
+function noted(notes: readonly string[] = []): string[] {
+  return notes.length === 0 ? [] : [notes.map((note) => `note: ${safe(note)}`).join("\n")];
 }
 
 /** What an apply did to a file of groups. */
-export function appliedAll({ ok, shared, groups }: AppliedAll): string {
+export function appliedAll({ ok, shared, groups, notes }: AppliedAll): string {
   const ofShared = shared.filter(({ change }) => change !== "unchanged");
   const things = table(
     ["what", "change"],
@@ -59,6 +65,7 @@ export function appliedAll({ ok, shared, groups }: AppliedAll): string {
     ...(ofShared.length === 0 ? [] : [things]),
     table(["stream", "group", "outcome", "revision", "changes"], rows),
     ...why,
+    ...noted(notes),
     end,
   ].join("\n\n");
 }

@@ -141,6 +141,28 @@ test("a crash is one, whoever sees first that the record has expired: the sweep,
   await watching;
 });
 
+test("a member that was told as crashed and wakes as it was has joined again", async () => {
+  const key = "ORDERS.billing.frozen";
+  const record = memberOf({ id: "frozen", instance: "f" });
+  await put(key, record);
+  const stop = new AbortController();
+  const events: string[] = [];
+  const watching = (async () => {
+    // The list that is read again would see it in the end, too.
+    for await (const { member, event } of memberEvents(system.nats, {}, stop.signal, {
+      ttlMs,
+      lookMs: 60_000,
+    }))
+      if (member === "frozen") events.push(event);
+  })();
+  await waitFor("the crash", () => events.includes("crashed"));
+  await put(key, record);
+  await waitFor("it to be back", () => events.includes("joined"));
+  expect(events).toEqual(["here", "crashed", "joined"]);
+  stop.abort();
+  await watching;
+});
+
 test("ends when the control plane stops, which waits for nobody", async () => {
   const plane = await startPlane(system.server.url);
   using all = listen(plane.url);
@@ -168,7 +190,7 @@ test("leaves nothing on the connection of those that have stopped listening", as
 
 test("of a thousand heartbeats passes on what is news only, and each end", () => {
   const passed: string[] = [];
-  const see = newsOnly((news) => passed.push("end" in news ? news.end : news.record.state));
+  const { tell: see } = newsOnly((news) => passed.push("end" in news ? news.end : news.record.state));
   const record = (over: object) => MemberRecord.parse(memberOf({ instance: "a", ...over }));
   for (let n = 0; n < 1000; n++) see({ key: "k", record: record({ in_flight: n }) });
   see({ key: "other", record: record({}) });

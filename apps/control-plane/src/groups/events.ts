@@ -72,7 +72,13 @@ export async function* memberEvents(
       known.set(key, record);
       yield eventOf("here", key, record);
     }
-    await watch(nats, of, queue, { heard, signal });
+    const news = newsOnly((seen) => queue.push(seen));
+    await watch(nats, of, { news, heard, signal });
+    // Whose end is told is news when it beats again, with whatever it says.
+    const end = (key: string, how: "left" | "crashed" | "gone") => {
+      news.forget(key);
+      return ended(known, key, how);
+    };
     let lookedAt = Date.now();
     for await (const seen of queue) {
       if ("look" in seen) {
@@ -81,13 +87,13 @@ export async function* memberEvents(
         const there = await getEntries(nats, buckets.members, due).catch(() => undefined);
         for (const key of due) {
           doubted.delete(key);
-          if (there?.get(key)?.value === undefined) yield* ended(known, key, "crashed");
+          if (there?.get(key)?.value === undefined) yield* end(key, "crashed");
         }
         if (Date.now() < quietUntil) continue;
         const silent = [...known.keys()].filter((key) => heard.isOverdue(key, ttlMs));
-        for (const [key, end] of await endsOf(nats, silent)) {
+        for (const [key, how] of await endsOf(nats, silent)) {
           // Meanwhile it may have been heard of again, or the connection lost.
-          if (Date.now() >= quietUntil && heard.isOverdue(key, ttlMs)) yield* ended(known, key, end);
+          if (Date.now() >= quietUntil && heard.isOverdue(key, ttlMs)) yield* end(key, how);
         }
         if (Date.now() - lookedAt < lookMs) continue;
         lookedAt = Date.now();
@@ -100,14 +106,13 @@ export async function* memberEvents(
         const missing = [...known.keys()]
           .filter((key) => !now.has(key) && !doubted.has(key))
           .map((key) => [key, heard.isOverdue(key, lateMs) ? "crashed" : "gone"] as const);
-        for (const [key, end] of missing) yield* ended(known, key, end);
+        for (const [key, how] of missing) yield* end(key, how);
         heard.keep((key) => known.has(key) || now.has(key));
         for (const [key, record] of now) yield* arrived(known, key, record);
       } else if ("end" in seen) {
         if (seen.end === "crashed" && Date.now() < quietUntil) doubted.set(seen.key, quietUntil);
         // The watch may be behind: what has a record by now wrote it again, and that is still to come.
-        else if (seen.end === "left" || !(await isThere(nats, seen.key)))
-          yield* ended(known, seen.key, seen.end);
+        else if (seen.end === "left" || !(await isThere(nats, seen.key))) yield* end(seen.key, seen.end);
       } else {
         doubted.delete(seen.key);
         yield* arrived(known, seen.key, seen.record);
@@ -176,11 +181,9 @@ async function recordsOf(nats: Nats, { stream, group }: EventsOf): Promise<Map<s
 async function watch(
   nats: Nats,
   { stream = "*", group = "*" }: EventsOf,
-  queue: Queue<Seen>,
-  { heard, signal }: { heard: Heard; signal: AbortSignal },
+  { news, heard, signal }: { news: ReturnType<typeof newsOnly>; heard: Heard; signal: AbortSignal },
 ) {
   const prefix = `$KV.${buckets.members}.`;
-  const tell = newsOnly((seen) => queue.push(seen));
   const consumer = await nats.js.consumers.get(bucketStream(buckets.members), {
     filter_subjects: `${prefix}${stream}.${group}.*`,
     deliver_policy: DeliverPolicy.LastPerSubject,
@@ -188,11 +191,11 @@ async function watch(
   const messages = await consumer.consume({
     callback: (message) => {
       const key = message.subject.slice(prefix.length);
-      if (message.headers?.last("Nats-Marker-Reason")) return tell({ key, end: "crashed" });
-      if (message.headers?.last("KV-Operation")) return tell({ key, end: "left" });
+      if (message.headers?.last("Nats-Marker-Reason")) return news.tell({ key, end: "crashed" });
+      if (message.headers?.last("KV-Operation")) return news.tell({ key, end: "left" });
       heard.note(key, Number(message.timestampNanos / 1_000_000n));
       const record = parse(message.data);
-      if (record !== undefined) tell({ key, record });
+      if (record !== undefined) news.tell({ key, record });
     },
   });
   signal.addEventListener("abort", () => void messages.close(), { once: true });
@@ -200,13 +203,17 @@ async function watch(
 
 /**
  * Passes on what is news: most heartbeats tell nothing new, and a listener that does not read must not have them
- * pile up.
+ * pile up. `forget`: the next one of that member is news.
  */
-export function newsOnly(push: (news: News) => void): (seen: News) => void {
+export function newsOnly(push: (news: News) => void): {
+  tell: (seen: News) => void;
+  forget: (key: string) => void;
+} {
   const told = new Map<string, string>();
-  return (seen) => {
+  const forget = (key: string) => void told.delete(key);
+  const tell = (seen: News) => {
     if ("end" in seen) {
-      told.delete(seen.key);
+      forget(seen.key);
     } else {
       const state = stateOf(seen.record);
       if (told.get(seen.key) === state) return;
@@ -214,6 +221,7 @@ export function newsOnly(push: (news: News) => void): (seen: News) => void {
     }
     push(seen);
   };
+  return { tell, forget };
 }
 
 function stateOf({ instance, state, degraded }: MemberRecord): string {

@@ -2,9 +2,13 @@
 import { type GroupSpec, groupKey, type MemberRecord } from "@muster/contracts";
 import type { ConsumerInfo } from "@nats-io/jetstream";
 import type { Nats } from "../nats/connection.ts";
+import { pipelined } from "../pipelined.ts";
 import { countDead } from "./dead.ts";
 import { readMembers } from "./members.ts";
 import { readSpecs } from "./specs.ts";
+
+/** With two questions for each. */
+const STREAMS_AT_ONCE = 32;
 
 /** A group with its consumer, live members and dead letters. */
 export type Group = {
@@ -43,7 +47,7 @@ async function byStream<T>(
   streams: readonly string[],
   read: (stream: string) => Promise<T>,
 ): Promise<Map<string, T>> {
-  return new Map(await Promise.all(streams.map(async (stream) => [stream, await read(stream)] as const)));
+  return new Map(await pipelined(streams, STREAMS_AT_ONCE, async (stream) => [stream, await read(stream)]));
 }
 
 /** All consumers of a stream, those of others included; a stream that is gone has none. */

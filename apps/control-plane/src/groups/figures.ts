@@ -32,24 +32,29 @@ export function figuresOf(
   members: readonly MemberRecord[],
   deadByReason: Readonly<Record<string, number>>,
 ): Figures {
-  const inFlight = sum(members, ({ in_flight }) => in_flight);
+  // In one pass: a list of a thousand groups adds up ten thousand members.
+  let [inFlight, held, inHand, degraded] = [0, 0, 0, 0];
+  const counts: Counts = { done: 0, retry: 0, snoozed: 0, returned: 0, dead: 0, repeat: 0, stale: 0 };
+  for (const member of members) {
+    inFlight += member.in_flight;
+    held += member.held;
+    // A member that does not tell what it holds has at least what runs.
+    inHand += Math.max(member.held, member.in_flight);
+    if (member.degraded) degraded++;
+    for (const outcome of outcomes) counts[outcome] += member.counts[outcome];
+  }
   const ackPending = consumer?.num_ack_pending ?? 0;
+  let dead = 0;
+  for (const count of Object.values(deadByReason)) dead += count;
   return {
     ready: consumer?.num_pending ?? 0,
     in_flight: inFlight,
-    held: sum(members, ({ held }) => held),
+    held,
     ack_pending: ackPending,
-    // A member that does not tell what it holds has at least what runs.
-    backing_off: Math.max(0, ackPending - sum(members, (member) => Math.max(member.held, member.in_flight))),
+    backing_off: Math.max(0, ackPending - inHand),
     redelivered: consumer?.num_redelivered ?? 0,
-    dead: sum(Object.values(deadByReason), (count) => count),
-    degraded: members.filter(({ degraded }) => degraded).length,
-    counts: Object.fromEntries(
-      outcomes.map((outcome) => [outcome, sum(members, ({ counts }) => counts[outcome])]),
-    ) as Counts,
+    dead,
+    degraded,
+    counts,
   };
-}
-
-function sum<T>(items: readonly T[], numberOf: (item: T) => number): number {
-  return items.reduce((total, item) => total + numberOf(item), 0);
 }

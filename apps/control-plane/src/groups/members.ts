@@ -16,7 +16,7 @@ export async function readMembers(
   group?: string,
 ): Promise<Map<string, MemberRecord[]>> {
   const members = new Map<string, MemberRecord[]>();
-  for (const [key, record] of await recordsOf(nats, stream, group)) {
+  for (const [key, { value: record }] of await recordsOf(nats, stream, group)) {
     const groupKey = key.slice(0, key.lastIndexOf("."));
     const known = members.get(groupKey);
     if (known === undefined) members.set(groupKey, [record]);
@@ -35,12 +35,12 @@ async function recordsOf(
   nats: Nats,
   stream: string | undefined,
   group: string | undefined,
-): Promise<[string, MemberRecord][]> {
-  if (stream === undefined) return [...(await view(nats).read())].map(([key, { value }]) => [key, value]);
+): Promise<Iterable<[string, { value: MemberRecord }]>> {
+  if (stream === undefined) return await view(nats).read();
   const entries = await readBucket(nats, buckets.members, `${stream}.${group ?? "*"}.>`);
   return [...entries].flatMap(([key, { value }]) => {
     const record = parse(value);
-    return record === undefined ? [] : [[key, record] as [string, MemberRecord]];
+    return record === undefined ? [] : [[key, { value: record }] as [string, { value: MemberRecord }]];
   });
 }
 

@@ -57,12 +57,17 @@ async function apply({ client, format, input: flags, options }: FromFile): Promi
   if (input.type === "one")
     return print(format, await client.groups.apply.mutate(input.input), {
       people: applied,
-      items: ({ changes }) => changes,
+      items: ({ changes, notes }) => [...changes, ...noteLines(notes)],
     });
   const answer = await client.groups.applyAll.mutate(input.input);
   print(format, answer, {
     people: appliedAll,
-    items: ({ shared, groups: each }) => [...shared, ...each],
+    items: ({ shared, groups: each, notes }) => [...shared, ...each, ...noteLines(notes)],
   });
   if (!answer.ok) endWithFailure();
+}
+
+/** What an apply waited for in vain, an object each. */
+function noteLines(notes: readonly string[] = []): { note: string }[] {
+  return notes.map((note) => ({ note }));
 }

@@ -34,8 +34,8 @@ function extend(command: Command): void {
     .option("--event <event>", "created, updated or shipped", "created")
     .option("--event-id <id>", "instead of <order id>.<event>")
     .option("--id <id>", "the order's id")
-    .option("--customer <customer>")
-    .option("--amount <n>")
+    .option("--customer <customer>", "whose order it is")
+    .option("--amount <n>", "what it comes to")
     .option("--status <status>", "pending, confirmed, shipped, delivered or cancelled", "pending")
     .option("--created-at <time>", "RFC 3339, UTC; now unless given");
 }

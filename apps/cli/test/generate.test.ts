@@ -19,6 +19,7 @@ const procedures = [
     input: {
       type: "object",
       properties: {
+        $schema: { type: "string" },
         shelf: { type: "string" },
         corner: { type: "string" },
         how_many: { ...whole, default: 3, description: "Boxes at once" },
@@ -110,6 +111,8 @@ test("a time may be so long ago", async () => {
 test.each([
   [["--how-many", "4.5"], "--how-many 4.5 is no whole number"],
   [["--how-many", "10"], "--how-many 10 is not 1 to 9"],
+  [["--how-many", "0"], "--how-many 0 is not 1 to 9"],
+  [["--how-many", "-1"], "--how-many -1 is not 1 to 9"],
   [["--how-many", ""], "--how-many  is no whole number"],
   [["--warmth", "1e3"], "--warmth 1e3 is no number"],
   [["--warmth", "0.6"], "--warmth 0.6 is not at most 0.5"],
@@ -142,6 +145,8 @@ test("its help has what the schema says, and its example is one", async () => {
   expect(help).toMatch(/ --kind <kind> +what it holds \(choices: "dry", "wet"\)\n/);
   expect(help).toMatch(/ --since <time> +\(a time, or 30m, 2h, 7d ago\)\n/);
   expect(help).not.toContain("--watch");
+  // For editors of files.
+  expect(help).not.toContain("schema");
   const command = program.commands[0]?.commands[0] as Command;
   expect(exampleOf("cold-store move-away", command)).toBe("cold-store move-away <shelf> --kind <kind>");
   expect((await run(["cold-store", "list", "--help"])).help).toMatch(/ --watch +look again every 2 s/);

@@ -52,8 +52,10 @@ function addCommand<P extends ProcedurePath>(
   const named = argumentsOf(procedure, refinement, fields);
   for (const { field, isOptional } of named)
     command.argument(isOptional ? `[${field.name}]` : `<${field.name}>`, describe(field.schema));
-  const flags = fields.filter((field) => !named.some((one) => one.field === field));
-  for (const field of flags) command.addOption(optionOf(field));
+  const flags = fields
+    .filter((field) => !named.some((one) => one.field === field))
+    .map((field) => ({ field, option: optionOf(field) }));
+  for (const { option } of flags) command.addOption(option);
   refinement.extend?.(command);
   command.addHelpText("after", `\nCalls ${procedure.path}; needs role ${procedure.role ?? "none"}.`);
   const isWatched = refinement.isWatched ?? (procedure.type === "query" && refinement.action === undefined);
@@ -62,7 +64,7 @@ function addCommand<P extends ProcedurePath>(
     const options = command.opts<Record<string, unknown>>();
     const values = new Map<Field, unknown>([
       ...named.map(({ field }, i) => [field, argumentOf(given[i], field)] as const),
-      ...flags.map((field) => [field, options[optionOf(field).attributeName()]] as const),
+      ...flags.map(({ field, option }) => [field, options[option.attributeName()]] as const),
     ]);
     const input = (procedure.input === undefined ? undefined : inputOf(values, inner)) as Input<P>;
     const client = context.client();
